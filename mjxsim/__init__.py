@@ -1,0 +1,11 @@
+"""mjxsim: JAX-accelerated batched simulation for robot manipulation."""
+
+from mjxsim.physics import compile as _compile
+
+_compile.configure()
+
+from mjxsim.envs import Env, State, Transition, make  # noqa: E402
+from mjxsim.physics import jit  # noqa: E402
+
+__version__ = "0.1.0"
+__all__ = ["Env", "State", "Transition", "jit", "make"]

@@ -1,0 +1,32 @@
+"""Controllers: pure functions from an action in [-1, 1] to the model's control vector."""
+
+from mjxsim.control.base import (
+    ControlConfig,
+    Controller,
+    ControlMode,
+    ControlState,
+    GripperMode,
+    JointControlState,
+    TcpControlState,
+)
+from mjxsim.control.build import build
+from mjxsim.control.end_effector import EndEffectorDelta
+from mjxsim.control.ik import IkConfig
+from mjxsim.control.joint import JointPosition, JointPositionDelta
+from mjxsim.control.kinematics import Chain
+
+__all__ = [
+    "Chain",
+    "ControlConfig",
+    "ControlMode",
+    "ControlState",
+    "Controller",
+    "EndEffectorDelta",
+    "GripperMode",
+    "IkConfig",
+    "JointControlState",
+    "JointPosition",
+    "JointPositionDelta",
+    "TcpControlState",
+    "build",
+]

@@ -1,0 +1,102 @@
+"""What a controller is, and its configuration."""
+
+import dataclasses
+from typing import Literal, Protocol, TypeVar
+
+import flax.struct
+import jax
+
+from mjxsim.control.ik import IkConfig
+from mjxsim.math import Pose
+from mjxsim.physics.base import PhysicsState
+
+ControlMode = Literal["joint_delta", "joint", "ee_delta", "ee_delta_yaw", "ee_delta_pose"]
+GripperMode = Literal["binary", "continuous", "none"]
+
+
+@dataclasses.dataclass(frozen=True)
+class ControlConfig:
+    """How actions move the robot. Steps and leashes are per control step, whatever its length.
+
+    Modes, with the size of the action before the gripper's entry, for an arm of n joints:
+
+    - "joint_delta" (n): moves the joint targets by up to ``max_joint_step``.
+    - "joint" (n): sets the joint targets; -1 and 1 are the ends of each joint's range.
+    - "ee_delta" (3): moves the TCP target along the robot base's x, y, z by up to
+      ``max_position_step`` each; the orientation stays as it was at the start.
+    - "ee_delta_yaw" (4): the same, and turns the target about the base's z by up to
+      ``max_rotation_step``.
+    - "ee_delta_pose" (6): the same, and turns it by a rotation vector in the base frame whose
+      entries are up to ``max_rotation_step``.
+    """
+
+    mode: ControlMode = "ee_delta"
+    # "binary": above 0 opens, else closes. "continuous": -1 is closed, 1 open. "none": no entry.
+    gripper: GripperMode = "binary"
+    max_joint_step: float = 0.1  # [rad] for an action entry of 1
+    max_position_step: float = 0.025  # [m] for an action entry of 1
+    max_rotation_step: float = 0.1  # [rad] for an action entry of 1
+    # A target never runs further ahead of the measured arm than this, so that pushing against
+    # something does not wind it up.
+    joint_leash: float = 0.4  # [rad] per joint
+    position_leash: float = 0.1  # [m] distance
+    rotation_leash: float = 0.5  # [rad] angle
+    ik: IkConfig = IkConfig()
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a step or leash that is not positive."""
+        positive = {
+            "max_joint_step": self.max_joint_step,
+            "max_position_step": self.max_position_step,
+            "max_rotation_step": self.max_rotation_step,
+            "joint_leash": self.joint_leash,
+            "position_leash": self.position_leash,
+            "rotation_leash": self.rotation_leash,
+        }
+        for name, value in positive.items():
+            if not value > 0.0:
+                raise ValueError(f"control {name} must be positive, got {value}")
+
+
+@flax.struct.dataclass
+class JointControlState:
+    """What a joint controller remembers between control steps."""
+
+    joint_target: jax.Array  # (n,) [rad], the last commanded joint positions
+
+
+@flax.struct.dataclass
+class TcpControlState:
+    """What an end-effector controller remembers between control steps."""
+
+    joint_target: jax.Array  # (n,) [rad], the last commanded joint positions
+    target: Pose  # the last commanded TCP pose, world frame
+
+
+ControlState = JointControlState | TcpControlState
+StateT = TypeVar("StateT", JointControlState, TcpControlState)
+
+
+class Controller(Protocol[StateT]):
+    """Turns an action into actuator controls; pure, unbatched, vmappable.
+
+    Only ``physics.qpos`` and ``physics.ctrl`` are read.
+    """
+
+    @property
+    def action_size(self) -> int:
+        """The length of an action."""
+        ...
+
+    def init(self, physics: PhysicsState) -> StateT:
+        """Return the state at the start of an episode: the target is where the arm is."""
+        ...
+
+    def __call__(
+        self, state: StateT, physics: PhysicsState, action: jax.Array
+    ) -> tuple[StateT, jax.Array]:
+        """Return the next state and ``ctrl (nu,)`` for ``action (action_size,)`` in [-1, 1].
+
+        Entries beyond [-1, 1] are clipped; NaN passes into ``ctrl``, where the engine counts it.
+        """
+        ...

@@ -1,0 +1,50 @@
+"""Stepping a batch of worlds in which finished episodes start anew."""
+
+import jax
+import jax.numpy as jnp
+
+from mjxsim.envs.env import Env, State, Transition
+
+
+def reset_batch(env: Env, key: jax.Array, num_envs: int) -> State:
+    """`num_envs` fresh worlds from one key; every leaf gains a leading axis."""
+    return jax.vmap(env.reset)(jax.random.split(key, num_envs))
+
+
+def step_autoreset(env: Env, state: State, action: jax.Array) -> tuple[State, Transition]:
+    """Steps every world, then restarts those whose episode ended.
+
+    A restarted world has a new key, start, goal and overrides; nothing of the old episode remains.
+    `transition.next_obs` is the true last observation, before the restart; `state.obs` is what the
+    next action should see.
+
+    Args:
+      env: the environment.
+      state: a batch, as `reset_batch` returns.
+      action: (num_envs, action_size).
+    """
+    state, transition = jax.vmap(env.step)(state, action)
+    return reset_done(env, state, transition.terminated | transition.truncated), transition
+
+
+def reset_done(env: Env, state: State, done: jax.Array) -> State:
+    """Restarts the worlds where `done` (num_envs,), a few at a time.
+
+    Episodes end spread over time, so a step usually restarts a handful of worlds: resetting them
+    in chunks costs in proportion to their number, where resetting all and selecting would cost a
+    whole batch at every step.
+    """
+    num_envs = done.shape[0]
+    chunk = max(1, -(-num_envs // 16))
+
+    def some_left(carry: tuple[State, jax.Array]) -> jax.Array:
+        return carry[1].any()
+
+    def restart(carry: tuple[State, jax.Array]) -> tuple[State, jax.Array]:
+        state, left = carry
+        (worlds,) = jnp.nonzero(left, size=chunk, fill_value=num_envs)
+        fresh = jax.vmap(env.reset)(state.key[worlds])
+        state = jax.tree.map(lambda old, new: old.at[worlds].set(new, mode="drop"), state, fresh)
+        return state, left.at[worlds].set(False, mode="drop")
+
+    return jax.lax.while_loop(some_left, restart, (state, done))[0]

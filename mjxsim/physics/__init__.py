@@ -1,0 +1,17 @@
+"""Engines: one functional step, three implementations."""
+
+from mjxsim.physics.base import Engine, Faults, Overrides, PhysicsState
+from mjxsim.physics.compile import jit
+from mjxsim.physics.overrides import complete
+from mjxsim.physics.select import ENGINES, make_engine
+
+__all__ = [
+    "ENGINES",
+    "Engine",
+    "Faults",
+    "Overrides",
+    "PhysicsState",
+    "complete",
+    "jit",
+    "make_engine",
+]

@@ -1,0 +1,38 @@
+"""Keeps XLA's CPU compiler from recomputing MJX's kinematic chains exponentially.
+
+XLA on CPU fuses the small rotations along a chain of bodies into one another and recomputes each
+link's input for every output: a factor of thousands at run time (mujoco issue 2957, jax issue
+33761). An optimization barrier on what passes from link to link cuts the fusion, in any jit and
+without a compiler flag.
+"""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+
+import jax
+from mujoco.mjx._src import scan
+
+_lock = threading.RLock()
+
+
+@contextlib.contextmanager
+def short_chains() -> Iterator[None]:
+    """While MJX is traced inside this context, its body-tree scans carry barriers."""
+    with _lock:
+        original = scan.body_tree
+
+        def body_tree(
+            m: object, f: Callable[..., object], in_types: str, out_types: str, *args: object,
+            **kwargs: object,
+        ) -> object:
+            def link(carry: object, *inputs: object) -> object:
+                return f(carry if carry is None else jax.lax.optimization_barrier(carry), *inputs)
+
+            return original(m, link, in_types, out_types, *args, **kwargs)
+
+        scan.body_tree = body_tree
+        try:
+            yield
+        finally:
+            scan.body_tree = original

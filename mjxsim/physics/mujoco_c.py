@@ -1,0 +1,243 @@
+"""C MuJoCo as an engine: `mujoco.batch.Batch` under `jax.pure_callback`.
+
+The complete integration state of a world (mjSTATE_INTEGRATION, float64) travels through JAX as
+pairs of uint32, so nothing is rounded and a step inside jit, vmap and scan is the very step that
+a plain `mj_step` loop takes. Inside the callbacks there is only NumPy: calling JAX there can
+deadlock.
+"""
+
+import contextlib
+import dataclasses
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+
+import jax
+import jax.numpy as jnp
+import mujoco
+import numpy as np
+from mujoco.batch import Batch
+
+from mjxsim.physics.base import MAX_SPEED, Faults, Overrides, PhysicsState, stale_sensors
+from mjxsim.physics.overrides import check_fields
+
+_BAD_STATE = [
+    int(mujoco.mjtWarning.mjWARN_BADQPOS),
+    int(mujoco.mjtWarning.mjWARN_BADQVEL),
+    int(mujoco.mjtWarning.mjWARN_BADQACC),
+    int(mujoco.mjtWarning.mjWARN_BADCTRL),
+]
+_CONTACT_FULL = int(mujoco.mjtWarning.mjWARN_CONTACTFULL)
+_CONSTRAINT_FULL = int(mujoco.mjtWarning.mjWARN_CNSTRFULL)
+_STATE = ("time", "qpos", "qvel")
+_DERIVED = ("xpos", "xquat", "site_xpos", "site_xmat", "sensordata")
+_MAX_BATCHES = 8  # thread pools kept alive per engine, one per batch size and set of overrides
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class MujocoC:
+    """C MuJoCo on a thread pool; CPU only, bit for bit `mj_step`.
+
+    `substeps` physics steps make one control step; `nthread` 0 uses every core.
+    """
+
+    model: mujoco.MjModel
+    substeps: int
+    nthread: int = 0
+    name: str = "c"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_pool", _BatchPool(self.model, self.nthread))
+
+    def init(
+        self,
+        overrides: Overrides,
+        qpos: jax.Array,
+        qvel: jax.Array,
+        ctrl: jax.Array,
+        mocap_pos: jax.Array,
+        mocap_quat: jax.Array,
+    ) -> PhysicsState:
+        inputs = {
+            "qpos": qpos,
+            "qvel": qvel,
+            "ctrl": ctrl,
+            "mocap_pos": mocap_pos,
+            "mocap_quat": mocap_quat,
+        }
+        out = self._call(self._host_init, overrides, inputs)
+        return self._state(out, ctrl, mocap_pos, mocap_quat, Faults.none())
+
+    def step(self, overrides: Overrides, physics: PhysicsState, ctrl: jax.Array) -> PhysicsState:
+        inputs = {
+            "row": physics.raw["row"],
+            "ctrl": ctrl,
+            "mocap_pos": physics.mocap_pos,
+            "mocap_quat": physics.mocap_quat,
+        }
+        out = self._call(self._host_step, overrides, inputs)
+        bad, contact, constraint = out["faults"]
+        faults = physics.faults.add(bad, contact, constraint)
+        return self._state(out, ctrl, physics.mocap_pos, physics.mocap_quat, faults)
+
+    def _state(
+        self,
+        out: dict[str, jax.Array],
+        ctrl: jax.Array,
+        mocap_pos: jax.Array,
+        mocap_quat: jax.Array,
+        faults: Faults,
+    ) -> PhysicsState:
+        return PhysicsState(
+            time=out["time"],
+            qpos=out["qpos"],
+            qvel=out["qvel"],
+            ctrl=ctrl,
+            mocap_pos=mocap_pos,
+            mocap_quat=mocap_quat,
+            xpos=out["xpos"],
+            xquat=out["xquat"],
+            site_xpos=out["site_xpos"],
+            site_xmat=out["site_xmat"],
+            sensordata=out["sensordata"],
+            faults=faults,
+            raw={"row": out["row"]},
+        )
+
+    def _call(
+        self,
+        host: Callable[[dict[str, np.ndarray], dict[str, np.ndarray]], dict[str, np.ndarray]],
+        overrides: Overrides,
+        inputs: dict[str, jax.Array],
+    ) -> dict[str, jax.Array]:
+        """Runs `host` on the whole batch; unbatched from the caller's side."""
+        check_fields(overrides)
+        ndim = np.ndim(inputs["ctrl"])
+
+        def callback(
+            overrides: dict[str, np.ndarray], inputs: dict[str, np.ndarray]
+        ) -> dict[str, np.ndarray]:
+            inputs = {k: np.asarray(v) for k, v in inputs.items()}
+            overrides = {k: np.asarray(v) for k, v in overrides.items()}
+            lead = inputs["ctrl"].shape[: inputs["ctrl"].ndim - ndim]
+            n = int(np.prod(lead))
+
+            def flat(x: np.ndarray) -> np.ndarray:
+                return np.ascontiguousarray(x.reshape((n, *x.shape[len(lead) :])))
+
+            out = host(
+                {k: flat(v) for k, v in overrides.items()}, {k: flat(v) for k, v in inputs.items()}
+            )
+            return {k: v.reshape((*lead, *v.shape[1:])) for k, v in out.items()}
+
+        return jax.pure_callback(
+            callback, self._out_shapes(), dict(overrides), inputs, vmap_method="broadcast_all"
+        )
+
+    def _out_shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
+        m = self.model
+        f32 = jnp.float32
+        return {
+            "row": jax.ShapeDtypeStruct((2 * self._pool.nstate,), jnp.uint32),
+            "faults": jax.ShapeDtypeStruct((3,), jnp.int32),
+            "time": jax.ShapeDtypeStruct((), f32),
+            "qpos": jax.ShapeDtypeStruct((m.nq,), f32),
+            "qvel": jax.ShapeDtypeStruct((m.nv,), f32),
+            "xpos": jax.ShapeDtypeStruct((m.nbody, 3), f32),
+            "xquat": jax.ShapeDtypeStruct((m.nbody, 4), f32),
+            "site_xpos": jax.ShapeDtypeStruct((m.nsite, 3), f32),
+            "site_xmat": jax.ShapeDtypeStruct((m.nsite, 3, 3), f32),
+            "sensordata": jax.ShapeDtypeStruct((m.nsensordata,), f32),
+        }
+
+    def _host_init(
+        self, overrides: dict[str, np.ndarray], inputs: dict[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        n = inputs["ctrl"].shape[0]
+        with self._pool.borrow(n, overrides) as batch:
+            batch.reset(stage=mujoco.mjtStage.mjSTAGE_NONE)
+            for field, value in inputs.items():
+                if value.size:
+                    batch.bind(field)[:] = value
+            batch.forward(stage=mujoco.mjtStage.mjSTAGE_VEL)
+            faults = np.zeros((n, 3), np.int32)
+            out = self._read(batch, faults)
+            out["sensordata"][:, self._pool.stale] = 0.0
+            return out
+
+    def _host_step(
+        self, overrides: dict[str, np.ndarray], inputs: dict[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        before = inputs["row"].view(np.float64)
+        n = before.shape[0]
+        with self._pool.borrow(n, overrides) as batch:
+            batch.state[:] = before
+            for field in ("ctrl", "mocap_pos", "mocap_quat"):
+                if inputs[field].size:
+                    batch.bind(field)[:] = inputs[field]
+            batch.warning[:] = 0
+            batch.step(nstep=self.substeps, stage=mujoco.mjtStage.mjSTAGE_VEL)
+            warning = batch.warning[..., 1]  # counts; [..., 0] is the last offender
+            bad = (warning[:, _BAD_STATE] > 0).any(axis=1)
+            bad |= ~(np.abs(batch.bind("qvel")) < MAX_SPEED).all(axis=1)
+            bad |= ~np.isfinite(batch.bind("qpos")).all(axis=1)
+            if bad.any():
+                ids = np.flatnonzero(bad)
+                batch.state[ids] = before[ids]
+                batch.forward(ids=ids, stage=mujoco.mjtStage.mjSTAGE_VEL)
+            faults = np.stack(
+                [
+                    bad,
+                    warning[:, _CONTACT_FULL] > 0,
+                    warning[:, _CONSTRAINT_FULL] > 0,
+                ],
+                axis=1,
+            ).astype(np.int32)
+            out = self._read(batch, faults)
+            if bad.any():
+                out["sensordata"][np.ix_(bad, self._pool.stale)] = 0.0
+            return out
+
+    def _read(self, batch: Batch, faults: np.ndarray) -> dict[str, np.ndarray]:
+        n = batch.nsim
+        out = {"row": batch.state.copy().view(np.uint32), "faults": faults}
+        for field in _STATE + _DERIVED:
+            out[field] = batch.bind(field).astype(np.float32)
+        out["site_xmat"] = out["site_xmat"].reshape(n, -1, 3, 3)
+        return out
+
+
+class _BatchPool:
+    """Thread pools by batch size and overridden fields; a cache, never simulation state.
+
+    Every call writes the whole state and every overridden field before it reads anything.
+    """
+
+    def __init__(self, model: mujoco.MjModel, nthread: int):
+        self.nstate = mujoco.mj_stateSize(model, mujoco.mjtState.mjSTATE_INTEGRATION)
+        self.stale = stale_sensors(model)
+        self._model = model
+        self._nthread = nthread
+        self._batches: OrderedDict[tuple[int, frozenset[str]], Batch] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def borrow(self, n: int, overrides: dict[str, np.ndarray]) -> Iterator[Batch]:
+        """A batch of `n` worlds with these overrides; locked, for it serves one thread at a time."""
+        with self._lock:
+            yield self._batch(n, overrides)
+
+    def _batch(self, n: int, overrides: dict[str, np.ndarray]) -> Batch:
+        key = (n, frozenset(overrides))
+        batch = self._batches.pop(key, None)
+        if batch is None:
+            batch = Batch(self._model, n, self._nthread)
+            for field in _DERIVED:
+                batch.bind(field)
+        self._batches[key] = batch
+        while len(self._batches) > _MAX_BATCHES:
+            self._batches.popitem(last=False)
+        for field, value in overrides.items():
+            target = batch.expand(field)
+            target[:] = value.reshape(target.shape)
+        return batch

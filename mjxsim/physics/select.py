@@ -1,0 +1,61 @@
+"""Which engine runs a model here."""
+
+import importlib.util
+
+import jax
+import mujoco
+
+from mjxsim.naming import unknown
+from mjxsim.physics.base import Engine
+
+ENGINES = ("auto", "c", "mjx", "warp")
+
+
+def choose(name: str) -> tuple[str, str]:
+    """The engine that `name` means on this machine, and why, in words.
+
+    Raises:
+      ValueError: unknown name.
+      RuntimeError: the engine is not installed, or has no device here.
+    """
+    if name not in ENGINES:
+        raise ValueError(unknown("engine", name, ENGINES))
+    backend = jax.default_backend()
+    warp = importlib.util.find_spec("warp") is not None
+    if name == "warp" and not warp:
+        raise RuntimeError("engine 'warp' needs warp-lang: pip install 'mjxsim[warp]'")
+    if name == "c" and backend != "cpu":
+        return name, "as asked; it steps on the CPU, and states travel to it from the accelerator"
+    if name != "auto":
+        return name, "as asked"
+    if backend == "gpu" and warp:
+        return "warp", "an NVIDIA GPU and warp-lang are here"
+    if backend != "cpu":
+        extra = "; pip install 'mjxsim[warp]' is faster" if backend == "gpu" else ""
+        return "mjx", f"JAX runs on {backend}{extra}"
+    return "c", "JAX runs on the CPU, where C MuJoCo is fastest"
+
+
+def make_engine(
+    name: str, model: mujoco.MjModel, substeps: int, *, announce: bool = True
+) -> Engine:
+    """Builds the engine called `name` ("auto", "c", "mjx", "warp") for a compiled model.
+
+    `substeps` is the number of physics steps in a control step. Prints the choice and its reason
+    unless `announce` is false. Raises as `choose` does.
+    """
+    chosen, reason = choose(name)
+    if announce:
+        print(f"mjxsim: engine {chosen!r} ({reason})")
+    # Imported here: an engine's packages load only when it is used.
+    if chosen == "c":
+        from mjxsim.physics.mujoco_c import MujocoC
+
+        return MujocoC(model, substeps)
+    if chosen == "mjx":
+        from mjxsim.physics.mjx import MjxJax
+
+        return MjxJax(model, substeps)
+    from mjxsim.physics.warp import MjxWarp
+
+    return MjxWarp(model, substeps)

@@ -1,0 +1,124 @@
+"""What a task is: a scene, a start, and small pure functions that look at one world.
+
+A task knows no engine, no batch and no controller. It is built once for a compiled model, when
+its names become indices, and is a frozen dataclass of unbatched functions from then on.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Generic, Protocol, Self, TypeVar
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import mujoco
+
+from mjxsim.physics.base import PhysicsState
+from mjxsim.robots.base import RobotSpec
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskConfig:
+    """What every task's configuration holds; a task adds its own fields."""
+
+    control_dt: float = 0.05  # [s] between two actions
+    episode_seconds: float = 2.5  # [s] after which an episode is truncated
+    hold_seconds: float = 0.25  # [s] for which the success condition must hold without a break
+    terminate_on_success: bool = False  # end an episode at success rather than at its time limit
+    sparse_reward: bool = False  # reward 1 while successful and 0 otherwise, instead of the terms
+
+    @property
+    def episode_steps(self) -> int:
+        """Control steps in an episode."""
+        return round(self.episode_seconds / self.control_dt)
+
+    @property
+    def hold_steps(self) -> int:
+        """Control steps for which the success condition must hold."""
+        return max(1, round(self.hold_seconds / self.control_dt))
+
+
+S = TypeVar("S")  # a task's own state: a frozen pytree of latches, counters and goals
+C = TypeVar("C", bound=TaskConfig)
+
+
+@flax.struct.dataclass
+class Start(Generic[S]):
+    """How one episode begins."""
+
+    qpos: jax.Array  # (nq,)
+    qvel: jax.Array  # (nv,)
+    ctrl: jax.Array  # (nu,)
+    mocap_pos: jax.Array  # (nmocap, 3) [m]
+    mocap_quat: jax.Array  # (nmocap, 4)
+    task: S
+
+    @classmethod
+    def home(cls, model: mujoco.MjModel, task: S) -> Self:
+        """The scene's "home" keyframe at rest."""
+        key = model.key("home")
+        return cls(
+            qpos=jnp.asarray(key.qpos, jnp.float32),
+            qvel=jnp.zeros(model.nv, jnp.float32),
+            ctrl=jnp.asarray(key.ctrl, jnp.float32),
+            mocap_pos=jnp.asarray(key.mpos, jnp.float32).reshape(-1, 3),
+            mocap_quat=jnp.asarray(key.mquat, jnp.float32).reshape(-1, 4),
+            task=task,
+        )
+
+
+@flax.struct.dataclass
+class Motion:
+    """What a scripted expert wants next, in terms that any end-effector controller can follow."""
+
+    tcp: jax.Array  # (3,) [m] where the TCP should be, world frame
+    open_gripper: jax.Array  # bool ()
+
+
+class Task(Protocol[C, S]):
+    """A frozen dataclass of these functions; all but the first two are pure and unbatched."""
+
+    config: C
+
+    @staticmethod
+    def scene(config: C, robot: RobotSpec) -> mujoco.MjSpec:
+        """The model: robot, table, objects, cameras."""
+        ...
+
+    @classmethod
+    def build(cls, config: C, robot: RobotSpec, model: mujoco.MjModel) -> Self:
+        """Resolves names to indices, once."""
+        ...
+
+    def reset(self, key: jax.Array) -> Start[S]:
+        """Draws a start and a goal."""
+        ...
+
+    def update(self, state: S, physics: PhysicsState) -> S:
+        """Latches and counters after a control step."""
+        ...
+
+    def observe(self, state: S, physics: PhysicsState) -> Mapping[str, jax.Array]:
+        """Named float32 vectors; the observation is their concatenation in this order."""
+        ...
+
+    def rewards(
+        self, state: S, physics: PhysicsState, action: jax.Array
+    ) -> Mapping[str, jax.Array]:
+        """Weighted terms, float32 (); the reward is their sum."""
+        ...
+
+    def success(self, state: S, physics: PhysicsState) -> jax.Array:
+        """Whether the physical condition has held for `hold_seconds`; bool ()."""
+        ...
+
+    def failure(self, state: S, physics: PhysicsState) -> jax.Array:
+        """Whether the episode can no longer succeed; bool ()."""
+        ...
+
+    def expert(self, state: S, physics: PhysicsState) -> Motion:
+        """A scripted policy: where the TCP should go from here."""
+        ...
+
+
+AnyTask = Task[Any, Any]  # where a task's own types do not matter

@@ -1,0 +1,158 @@
+"""Grasp a cube on the table and lift it to a goal in the air."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Self
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import mujoco
+import numpy as np
+
+from mjxsim import scenes
+from mjxsim.math import reach_reward, rotations
+from mjxsim.physics.base import PhysicsState
+from mjxsim.robots.base import RobotSpec
+from mjxsim.tasks.base import Motion, Start, TaskConfig
+from mjxsim.tasks.handles import ObjectHandle, RobotHandle
+
+
+@dataclasses.dataclass(frozen=True)
+class PickCubeConfig(TaskConfig):
+    """The cube, where it starts, where it goes. Lengths in m, the robot's base frame."""
+
+    half_size: float = 0.02
+    mass: float = 0.1  # [kg]
+    cube_low: tuple[float, float] = (0.4, -0.2)
+    cube_high: tuple[float, float] = (0.6, 0.2)
+    cube_yaw: float = math.pi / 4  # [rad] half-width of the uniform start; pi/4 is every yaw
+    goal_low: tuple[float, float, float] = (0.4, -0.2, 0.1)
+    goal_high: tuple[float, float, float] = (0.6, 0.2, 0.35)
+    threshold: float = 0.025  # [m] from the cube's centre to the goal
+    joint_noise: float = 0.05  # [rad] half-width of the uniform start around home
+    grasp_force: float = 0.5  # [N] on each finger's pad for a grasp
+
+
+@flax.struct.dataclass
+class PickCubeState:
+    """What pick_cube remembers."""
+
+    goal: jax.Array  # (3,) [m]
+    held: jax.Array  # int32 (), consecutive steps with the cube at the goal
+
+
+@dataclasses.dataclass(frozen=True)
+class PickCube:
+    """Grasp a 4 cm cube of 0.1 kg, lift it to a goal, and hold it there.
+
+    Randomized: cube position uniform in 0.2 m x 0.4 m and every yaw; goal uniform in a box 0.1 to
+    0.35 m above the table; every arm joint within `joint_noise` of home.
+    Success: the cube's centre within 0.025 m of the goal for `hold_seconds` (0.25 s). Goals are
+    in the air, so the cube has to be held.
+    Failure: the cube leaves the region in which the arm can reach it.
+    Reward terms: `reach` 1 - tanh(d / 0.1 m) from TCP to cube; `grasp` 1 while both pads press the
+    cube; `place` 2 (1 - tanh(d / 0.15 m)) from cube to goal, while grasped and off the table;
+    `at_goal` 3 within the threshold.
+    Source: goal, threshold and the staging of the reward follow ManiSkill's PickCube-v1.
+    """
+
+    config: PickCubeConfig
+    robot: RobotHandle
+    cube: ObjectHandle
+    nominal: Start[PickCubeState]
+
+    @staticmethod
+    def scene(config: PickCubeConfig, robot: RobotSpec) -> mujoco.MjSpec:
+        cube = scenes.ObjectSpec("cube", "box", (config.half_size,) * 3, config.mass)
+        return scenes.build(robot, (cube,))
+
+    @classmethod
+    def build(cls, config: PickCubeConfig, robot: RobotSpec, model: mujoco.MjModel) -> Self:
+        state = PickCubeState(goal=np.zeros(3, np.float32), held=np.int32(0))
+        return cls(
+            config,
+            RobotHandle.bind(robot, model),
+            ObjectHandle.bind(model, "cube"),
+            Start.home(model, state),
+        )
+
+    def reset(self, key: jax.Array) -> Start[PickCubeState]:
+        c = self.config
+        arm_key, cube_key, yaw_key, goal_key = jax.random.split(key, 4)
+        xy = jax.random.uniform(
+            cube_key, (2,), minval=jnp.array(c.cube_low), maxval=jnp.array(c.cube_high)
+        )
+        yaw = jax.random.uniform(yaw_key, (), minval=-c.cube_yaw, maxval=c.cube_yaw)
+        goal = jax.random.uniform(
+            goal_key, (3,), minval=jnp.array(c.goal_low), maxval=jnp.array(c.goal_high)
+        )
+        pose = jnp.concatenate(
+            [xy, jnp.array([c.half_size]), rotations.from_axis_angle(jnp.array([0.0, 0, 1]), yaw)]
+        )
+        start = self.nominal.replace(
+            qpos=self.nominal.qpos.at[self.cube.qpos : self.cube.qpos + 7].set(pose),
+            mocap_pos=goal[None],
+            task=PickCubeState(goal=goal, held=jnp.int32(0)),
+        )
+        return self.robot.shake(start, arm_key, c.joint_noise)
+
+    def update(self, state: PickCubeState, physics: PhysicsState) -> PickCubeState:
+        return state.replace(held=jnp.where(self._at_goal(state, physics), state.held + 1, 0))
+
+    def observe(self, state: PickCubeState, physics: PhysicsState) -> Mapping[str, jax.Array]:
+        tcp, cube = self.robot.tcp(physics), self.cube.position(physics)
+        return {
+            **self.robot.proprioception(physics),
+            "tcp": tcp,
+            "touch": jnp.tanh(self.robot.touch_forces(physics) / 20.0),
+            "cube": cube,
+            "cube_rotation": rotations.to_6d(self.cube.quat(physics)),
+            "tcp_to_cube": cube - tcp,
+            "goal": state.goal,
+            "cube_to_goal": state.goal - cube,
+        }
+
+    def rewards(
+        self, state: PickCubeState, physics: PhysicsState, action: jax.Array
+    ) -> Mapping[str, jax.Array]:
+        cube = self.cube.position(physics)
+        to_cube = jnp.linalg.norm(cube - self.robot.tcp(physics))
+        to_goal = jnp.linalg.norm(state.goal - cube)
+        grasped = self._grasped(physics, to_cube)
+        lifted = grasped & (cube[2] > self.config.half_size + 0.01)
+        at_goal = self._at_goal(state, physics)
+        return {
+            "reach": reach_reward(to_cube, 0.1),
+            "grasp": grasped.astype(jnp.float32),
+            "place": 2.0 * reach_reward(to_goal, 0.15) * lifted,
+            "at_goal": 3.0 * at_goal,
+        }
+
+    def success(self, state: PickCubeState, physics: PhysicsState) -> jax.Array:
+        return state.held >= self.config.hold_steps
+
+    def failure(self, state: PickCubeState, physics: PhysicsState) -> jax.Array:
+        x, y, z = self.cube.position(physics)
+        return (x < 0.2) | (x > 0.8) | (jnp.abs(y) > 0.45) | (z < -0.05)
+
+    def expert(self, state: PickCubeState, physics: PhysicsState) -> Motion:
+        """Hover above the cube, descend, close, carry."""
+        tcp, cube = self.robot.tcp(physics), self.cube.position(physics)
+        to_cube = jnp.linalg.norm(cube - tcp)
+        aligned = jnp.linalg.norm((cube - tcp)[:2]) < 0.01
+        hover = cube + jnp.array([0.0, 0.0, 0.06])
+        approach = jnp.where(aligned, cube, hover)
+        near = to_cube < 0.012
+        tcp_goal = jnp.where(self._grasped(physics, to_cube), state.goal + (tcp - cube), approach)
+        return Motion(tcp=tcp_goal, open_gripper=~near)
+
+    def _grasped(self, physics: PhysicsState, to_cube: jax.Array) -> jax.Array:
+        """Whether both pads press the cube between them."""
+        pressed = (self.robot.touch_forces(physics) > self.config.grasp_force).all()
+        return pressed & (to_cube < self.config.half_size)
+
+    def _at_goal(self, state: PickCubeState, physics: PhysicsState) -> jax.Array:
+        distance = jnp.linalg.norm(state.goal - self.cube.position(physics))
+        return distance < self.config.threshold

@@ -1,0 +1,105 @@
+"""Move the tool centre point to a goal in the air."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Self
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import mujoco
+import numpy as np
+
+from mjxsim import scenes
+from mjxsim.math import reach_reward
+from mjxsim.physics.base import PhysicsState
+from mjxsim.robots.base import RobotSpec
+from mjxsim.tasks.base import Motion, Start, TaskConfig
+from mjxsim.tasks.handles import RobotHandle
+
+
+@dataclasses.dataclass(frozen=True)
+class ReachConfig(TaskConfig):
+    """Where goals are and what counts as reaching one. Lengths in m, the robot's base frame."""
+
+    goal_low: tuple[float, float, float] = (0.35, -0.25, 0.08)
+    goal_high: tuple[float, float, float] = (0.65, 0.25, 0.45)
+    threshold: float = 0.02  # [m] from TCP to goal
+    joint_noise: float = 0.1  # [rad] half-width of the uniform start around home
+
+
+@flax.struct.dataclass
+class ReachState:
+    """What reach remembers."""
+
+    goal: jax.Array  # (3,) [m]
+    held: jax.Array  # int32 (), consecutive steps within the threshold
+
+
+@dataclasses.dataclass(frozen=True)
+class Reach:
+    """Move the TCP to a goal and stay there.
+
+    Randomized: every arm joint within `joint_noise` of home; the goal uniform in a box.
+    Success: TCP within 0.02 m of the goal for `hold_seconds` (0.25 s).
+    Failure: none. Episodes last 2.5 s.
+    Reward terms: `reach` 1 - tanh(d / 0.1 m); `at_goal` 1 within the threshold.
+    Source: the shape of ManiSkill's and robosuite's reaching rewards.
+    """
+
+    config: ReachConfig
+    robot: RobotHandle
+    nominal: Start[ReachState]
+
+    @staticmethod
+    def scene(config: ReachConfig, robot: RobotSpec) -> mujoco.MjSpec:
+        return scenes.build(robot)
+
+    @classmethod
+    def build(cls, config: ReachConfig, robot: RobotSpec, model: mujoco.MjModel) -> Self:
+        state = ReachState(goal=np.zeros(3, np.float32), held=np.int32(0))
+        return cls(config, RobotHandle.bind(robot, model), Start.home(model, state))
+
+    def reset(self, key: jax.Array) -> Start[ReachState]:
+        arm_key, goal_key = jax.random.split(key)
+        c = self.config
+        goal = jax.random.uniform(
+            goal_key, (3,), minval=jnp.array(c.goal_low), maxval=jnp.array(c.goal_high)
+        )
+        state = ReachState(goal=goal, held=jnp.int32(0))
+        start = self.nominal.replace(mocap_pos=goal[None], task=state)
+        return self.robot.shake(start, arm_key, c.joint_noise)
+
+    def update(self, state: ReachState, physics: PhysicsState) -> ReachState:
+        near = self._distance(state, physics) < self.config.threshold
+        return state.replace(held=jnp.where(near, state.held + 1, 0))
+
+    def observe(self, state: ReachState, physics: PhysicsState) -> Mapping[str, jax.Array]:
+        tcp = self.robot.tcp(physics)
+        return {
+            **self.robot.proprioception(physics),
+            "tcp": tcp,
+            "goal": state.goal,
+            "tcp_to_goal": state.goal - tcp,
+        }
+
+    def rewards(
+        self, state: ReachState, physics: PhysicsState, action: jax.Array
+    ) -> Mapping[str, jax.Array]:
+        distance = self._distance(state, physics)
+        return {
+            "reach": reach_reward(distance, 0.1),
+            "at_goal": (distance < self.config.threshold).astype(jnp.float32),
+        }
+
+    def success(self, state: ReachState, physics: PhysicsState) -> jax.Array:
+        return state.held >= self.config.hold_steps
+
+    def failure(self, state: ReachState, physics: PhysicsState) -> jax.Array:
+        return jnp.zeros((), bool)
+
+    def expert(self, state: ReachState, physics: PhysicsState) -> Motion:
+        return Motion(tcp=state.goal, open_gripper=jnp.ones((), bool))
+
+    def _distance(self, state: ReachState, physics: PhysicsState) -> jax.Array:
+        return jnp.linalg.norm(state.goal - self.robot.tcp(physics))
