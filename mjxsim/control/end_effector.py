@@ -54,9 +54,7 @@ class EndEffectorDelta:
     ) -> tuple[TcpControlState, jax.Array]:
         """See :class:`~mjxsim.control.base.Controller`."""
         action = clipped_action(action, self.action_size)
-        measured_pos, measured_mat = forward(
-            self.chain, self.chain.joint_positions(physics.qpos)
-        )
+        measured_pos, measured_mat = forward(self.chain, self.chain.joint_positions(physics.qpos))
         target = Pose(
             pos=self._moved(state.target.pos, measured_pos, action[:3]),
             quat=self._turned(state.target.quat, measured_mat, action[3:]),

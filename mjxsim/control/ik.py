@@ -30,7 +30,7 @@ class IkConfig:
     # [m/rad] how many metres of position one rad of rotation is worth. None: 1, and 0.05 for an arm
     # of fewer than six joints, which cannot have both and then gives up rotation.
     rotation_weight: float | None = None
-    posture_gain: float = 0.0  # share of the way to the rest posture, per iteration, in [0, 1]
+    posture_gain: float = 0.02  # share of the way to the rest posture per iteration, in [0, 1]
 
     def __post_init__(self) -> None:
         """Raise ValueError where a value cannot work."""
@@ -113,8 +113,8 @@ def solve(
 def solve_spd(matrix: jax.Array, vector: jax.Array) -> jax.Array:
     """Return x ``(n,)`` of ``matrix x = vector``, ``matrix (n, n)`` symmetric positive definite.
 
-    Gauss-Jordan elimination, written out; such a matrix needs no pivoting. Batched on CPU it is
-    several times faster than ``jnp.linalg.solve``, which calls LAPACK once per matrix.
+    Gauss-Jordan elimination, written out; such a matrix needs no pivoting. Batched on CPU it takes
+    less than half the time of ``jnp.linalg.solve``, which calls LAPACK once per matrix.
     """
     rows = jnp.concatenate([matrix, vector[:, None]], axis=1)
     for k in range(vector.shape[0]):

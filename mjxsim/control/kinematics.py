@@ -189,9 +189,7 @@ def _site(chain: Chain, frames: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 def _product(a: jax.Array, b: jax.Array | np.ndarray) -> jax.Array:
     """Return the transforms a b, all ``(k, 3, 4)``."""
-    turned = (
-        a[:, :, 0:1] * b[:, 0:1] + a[:, :, 1:2] * b[:, 1:2] + a[:, :, 2:3] * b[:, 2:3]
-    )
+    turned = a[:, :, 0:1] * b[:, 0:1] + a[:, :, 1:2] * b[:, 1:2] + a[:, :, 2:3] * b[:, 2:3]
     return turned + a * np.array([0.0, 0.0, 0.0, 1.0], np.float32)
 
 

@@ -150,7 +150,9 @@ def angle_between(a: jax.Array, b: jax.Array) -> jax.Array:
     return 2.0 * jnp.arctan2(length, jnp.abs(relative[0]))
 
 
-def integrate(quat: jax.Array, angular_velocity: jax.Array, duration: jax.Array | float) -> jax.Array:
+def integrate(
+    quat: jax.Array, angular_velocity: jax.Array, duration: jax.Array | float
+) -> jax.Array:
     """Return ``quat (4,)`` after turning at ``angular_velocity (3,)`` [rad/s] for ``duration`` [s].
 
     The angular velocity is in the world frame and constant. The result is renormalized, so that

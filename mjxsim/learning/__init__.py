@@ -1,0 +1,1 @@
+"""Learners: PPO; networks, normalization and checkpoints."""

@@ -1,0 +1,285 @@
+"""Proximal policy optimization (Schulman et al. 2017), one pure update inside one jit.
+
+An update rolls the batch of worlds forward, estimates advantages (GAE, Schulman et al. 2016) and
+takes minibatch steps on the clipped objective. A truncated episode is bootstrapped from its true
+final observation; a terminated one is not.
+"""
+
+import dataclasses
+import math
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from mjxsim.envs import Env, State, Transition, reset_batch, step_autoreset
+from mjxsim.learning.networks import ActorCritic
+from mjxsim.learning.normalize import Normalizer
+
+
+@dataclasses.dataclass(frozen=True)
+class PPOConfig:
+    """Hyperparameters. Batch size and number of steps belong to the run, not here."""
+
+    unroll_length: int = 16  # control steps per world between updates
+    minibatches: int = 8
+    epochs: int = 4  # passes over each batch
+    learning_rate: float = 1e-3  # falls linearly to 0 over the run if `anneal`
+    anneal: bool = True
+    discount: float = 0.9  # per control step
+    gae_lambda: float = 0.9
+    clip: float = 0.2
+    value_coefficient: float = 0.5
+    entropy_coefficient: float = 0.0
+    max_grad_norm: float = 0.5
+    hidden: tuple[int, ...] = (128, 128)
+    initial_log_std: float = -0.5
+
+    def __post_init__(self) -> None:
+        for name in ("unroll_length", "minibatches", "epochs"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"ppo {name} must be at least 1, got {getattr(self, name)}")
+
+
+@flax.struct.dataclass
+class PolicyParams:
+    """All that acting needs."""
+
+    params: Any  # the networks' weights
+    normalizer: Normalizer
+
+
+@flax.struct.dataclass
+class TrainState:
+    """A run between two updates, complete: continuing from a copy gives the same bits."""
+
+    policy: PolicyParams
+    opt_state: optax.OptState
+    env_state: State  # batched
+    episode_return: jax.Array  # (num_envs,) of the episodes in progress
+    episode_length: jax.Array  # int32 (num_envs,)
+    key: jax.Array
+    updates: jax.Array  # int32 ()
+
+
+@flax.struct.dataclass
+class _Sample:
+    """One decision as the learner needs it; leaves (..., ) with any leading axes."""
+
+    obs: jax.Array  # (..., n), raw
+    action: jax.Array  # (..., m), before clipping to [-1, 1]
+    log_prob: jax.Array
+    advantage: jax.Array
+    target: jax.Array  # of the value function
+    value: jax.Array
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PPO:
+    """The algorithm bound to an environment; `init` and `update` are pure."""
+
+    env: Env
+    config: PPOConfig
+    num_envs: int
+    total_steps: int
+
+    def __post_init__(self) -> None:
+        batch = self.steps_per_update
+        if batch % self.config.minibatches:
+            raise ValueError(
+                f"num_envs x unroll_length = {batch} must be a multiple of minibatches "
+                f"({self.config.minibatches})"
+            )
+
+    @property
+    def steps_per_update(self) -> int:
+        """Environment steps in one update."""
+        return self.num_envs * self.config.unroll_length
+
+    @property
+    def num_updates(self) -> int:
+        """Updates in the run; the last one may overshoot `total_steps`."""
+        return math.ceil(self.total_steps / self.steps_per_update)
+
+    @property
+    def network(self) -> ActorCritic:
+        return make_network(self.config, self.env.action_size)
+
+    @property
+    def optimizer(self) -> optax.GradientTransformation:
+        c = self.config
+        steps = self.num_updates * c.epochs * c.minibatches
+        rate = optax.linear_schedule(c.learning_rate, 0.0, steps) if c.anneal else c.learning_rate
+        return optax.chain(optax.clip_by_global_norm(c.max_grad_norm), optax.adam(rate, eps=1e-5))
+
+    def init(self, key: jax.Array) -> TrainState:
+        """A fresh run."""
+        env_key, net_key, stagger_key, key = jax.random.split(key, 4)
+        obs = jnp.zeros(self.env.observation_size, jnp.float32)
+        params = self.network.init(net_key, obs)
+        env_state = reset_batch(self.env, env_key, self.num_envs)
+        # Worlds start at different times of their first episode, so that they do not all end in
+        # the same update ever after.
+        limit = self.env.task.config.episode_steps
+        count = jax.random.randint(stagger_key, (self.num_envs,), 0, limit)
+        return TrainState(
+            policy=PolicyParams(params, Normalizer.init(self.env.observation_size)),
+            opt_state=self.optimizer.init(params),
+            env_state=env_state.replace(step_count=count),
+            episode_return=jnp.zeros(self.num_envs),
+            episode_length=jnp.zeros(self.num_envs, jnp.int32),
+            key=key,
+            updates=jnp.int32(0),
+        )
+
+    def update(self, state: TrainState) -> tuple[TrainState, dict[str, jax.Array]]:
+        """One batch of experience and the learning from it; metrics are float32 ()."""
+        key, rollout_key, learn_key = jax.random.split(state.key, 3)
+        state, transitions, actions, log_prob, episodes = self._rollout(state, rollout_key)
+        normalizer = state.policy.normalizer.update(transitions.obs)
+        samples = self._samples(state.policy, transitions, actions, log_prob)
+        params, opt_state, losses = self._learn(
+            state.policy.params, state.opt_state, state.policy.normalizer, samples, learn_key
+        )
+        state = state.replace(
+            policy=PolicyParams(params, normalizer),
+            opt_state=opt_state,
+            key=key,
+            updates=state.updates + 1,
+        )
+        metrics = {
+            **episodes,
+            **losses,
+            "reward": transitions.reward.mean(),
+            "policy_std": jnp.exp(params["params"]["log_std"]).mean(),
+            **{
+                name: transitions.metrics[name].sum()
+                for name in (
+                    "diverged",
+                    "invalid_action",
+                    "contact_overflow",
+                    "constraint_overflow",
+                )
+            },
+        }
+        return state, metrics
+
+    def _rollout(
+        self, state: TrainState, key: jax.Array
+    ) -> tuple[TrainState, Transition, jax.Array, jax.Array, dict[str, jax.Array]]:
+        """`unroll_length` steps; transitions, sampled actions and their log density, time first."""
+        policy = state.policy
+
+        def step(
+            carry: tuple[State, jax.Array, jax.Array], key: jax.Array
+        ) -> tuple[tuple[State, jax.Array, jax.Array], Any]:
+            env_state, returns, lengths = carry
+            out = self.network.apply(policy.params, policy.normalizer(env_state.obs))
+            action = out.policy.sample(key)
+            env_state, transition = step_autoreset(self.env, env_state, action)
+            done = transition.terminated | transition.truncated
+            returns, lengths = returns + transition.reward, lengths + 1
+            ended = (done, returns, lengths)
+            carry = (env_state, jnp.where(done, 0.0, returns), jnp.where(done, 0, lengths))
+            return carry, (transition, action, out.policy.log_prob(action), ended)
+
+        carry = (state.env_state, state.episode_return, state.episode_length)
+        keys = jax.random.split(key, self.config.unroll_length)
+        carry, (transitions, actions, log_prob, ended) = jax.lax.scan(step, carry, keys)
+        done, returns, lengths = ended
+        count = jnp.maximum(done.sum(), 1)
+        episodes = {
+            "episodes": done.sum().astype(jnp.float32),
+            "return": jnp.where(done, returns, 0.0).sum() / count,
+            "success": jnp.where(done, transitions.metrics["success"], 0.0).sum() / count,
+            "episode_length": jnp.where(done, lengths, 0).sum() / count,
+        }
+        env_state, returns, lengths = carry
+        state = state.replace(env_state=env_state, episode_return=returns, episode_length=lengths)
+        return state, transitions, actions, log_prob, episodes
+
+    def _samples(
+        self, policy: PolicyParams, t: Transition, action: jax.Array, log_prob: jax.Array
+    ) -> _Sample:
+        """Generalized advantage estimates; leaves (unroll_length, num_envs, ...)."""
+        c = self.config
+
+        def value_of(obs: jax.Array) -> jax.Array:
+            return self.network.apply(policy.params, policy.normalizer(obs)).value
+
+        value, next_value = value_of(t.obs), value_of(t.next_obs)
+        delta = t.reward + c.discount * next_value * ~t.terminated - value
+        carry_on = c.discount * c.gae_lambda * ~(t.terminated | t.truncated)
+
+        def backwards(
+            advantage: jax.Array, x: tuple[jax.Array, jax.Array]
+        ) -> tuple[jax.Array, jax.Array]:
+            advantage = x[0] + x[1] * advantage
+            return advantage, advantage
+
+        zero = jnp.zeros_like(delta[0])
+        _, advantage = jax.lax.scan(backwards, zero, (delta, carry_on), reverse=True)
+        return _Sample(t.obs, action, log_prob, advantage, advantage + value, value)
+
+    def _learn(
+        self,
+        params: Any,
+        opt_state: optax.OptState,
+        normalizer: Normalizer,
+        samples: _Sample,
+        key: jax.Array,
+    ) -> tuple[Any, optax.OptState, dict[str, jax.Array]]:
+        """Minibatch steps; the losses are means over all of them."""
+        c = self.config
+        size = self.steps_per_update
+        flat = jax.tree.map(lambda x: x.reshape(size, *x.shape[2:]), samples)
+        flat = flat.replace(obs=normalizer(flat.obs))
+
+        def minibatch_step(carry: tuple[Any, optax.OptState], batch: _Sample) -> Any:
+            params, opt_state = carry
+            grads, losses = jax.grad(self._loss, has_aux=True)(params, batch)
+            updates, opt_state = self.optimizer.update(grads, opt_state, params)
+            return (optax.apply_updates(params, updates), opt_state), losses
+
+        def epoch(carry: tuple[Any, optax.OptState], key: jax.Array) -> Any:
+            order = jax.random.permutation(key, size).reshape(c.minibatches, -1)
+            shuffled = jax.tree.map(lambda x: x[order], flat)
+            return jax.lax.scan(minibatch_step, carry, shuffled)
+
+        (params, opt_state), losses = jax.lax.scan(
+            epoch, (params, opt_state), jax.random.split(key, c.epochs)
+        )
+        return params, opt_state, jax.tree.map(jnp.mean, losses)
+
+    def _loss(self, params: Any, batch: _Sample) -> tuple[jax.Array, dict[str, jax.Array]]:
+        c = self.config
+        out = self.network.apply(params, batch.obs)
+        log_ratio = out.policy.log_prob(batch.action) - batch.log_prob
+        ratio = jnp.exp(log_ratio)
+        advantage = (batch.advantage - batch.advantage.mean()) / (batch.advantage.std() + 1e-8)
+        clipped = jnp.clip(ratio, 1.0 - c.clip, 1.0 + c.clip)
+        policy_loss = -jnp.minimum(ratio * advantage, clipped * advantage).mean()
+        value_loss = 0.5 * ((out.value - batch.target) ** 2).mean()
+        entropy = out.policy.entropy().mean()
+        loss = policy_loss + c.value_coefficient * value_loss - c.entropy_coefficient * entropy
+        losses = {
+            "policy_loss": policy_loss,
+            "value_loss": value_loss,
+            "entropy": entropy,
+            "approx_kl": ((ratio - 1.0) - log_ratio).mean(),  # Schulman, joschu.net/blog/kl-approx
+            "clip_fraction": (jnp.abs(ratio - 1.0) > c.clip).mean(),
+        }
+        return loss, losses
+
+
+def make_network(config: PPOConfig, action_size: int) -> ActorCritic:
+    """The network of a configuration."""
+    return ActorCritic(config.hidden, action_size, config.initial_log_std)
+
+
+def act(network: ActorCritic, policy: PolicyParams, obs: jax.Array) -> jax.Array:
+    """The deterministic action, in [-1, 1], for raw observations (..., observation_size)."""
+    out = network.apply(policy.params, policy.normalizer(obs))
+    return jnp.clip(out.policy.mean, -1.0, 1.0)

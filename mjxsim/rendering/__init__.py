@@ -1,0 +1,5 @@
+"""Pictures of a world."""
+
+from mjxsim.rendering.gl import GLRenderer, NoRendererError
+
+__all__ = ["GLRenderer", "NoRendererError"]
