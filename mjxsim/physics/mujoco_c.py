@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import mujoco
 import numpy as np
-from mujoco.batch import Batch
+from mujoco.batch import Batch, SimulationError
 
 from mjxsim.physics.base import MAX_SPEED, Faults, Overrides, PhysicsState, stale_sensors
 from mjxsim.physics.overrides import check_fields
@@ -76,8 +76,13 @@ class MujocoC:
             "mocap_quat": physics.mocap_quat,
         }
         out = self._call(self._host_step, overrides, inputs)
-        bad, contact, constraint = out["faults"]
+        bad, contact, constraint, lost = out["faults"]
         faults = physics.faults.add(bad, contact, constraint)
+        # A discarded step leaves the world as it was, unless that was not finite either.
+        keep = (bad > 0) & ~(lost > 0)
+        for field in _DERIVED:
+            out[field] = jnp.where(keep, getattr(physics, field), out[field])
+        ctrl = jnp.where(bad > 0, physics.ctrl, ctrl)
         return self._state(out, ctrl, physics.mocap_pos, physics.mocap_quat, faults)
 
     def _state(
@@ -111,7 +116,7 @@ class MujocoC:
         inputs: dict[str, jax.Array],
     ) -> dict[str, jax.Array]:
         """Runs `host` on the whole batch; unbatched from the caller's side."""
-        check_fields(overrides)
+        check_fields(self.model, overrides)
         ndim = np.ndim(inputs["ctrl"])
 
         def callback(
@@ -139,7 +144,7 @@ class MujocoC:
         f32 = jnp.float32
         return {
             "row": jax.ShapeDtypeStruct((2 * self._pool.nstate,), jnp.uint32),
-            "faults": jax.ShapeDtypeStruct((3,), jnp.int32),
+            "faults": jax.ShapeDtypeStruct((4,), jnp.int32),
             "time": jax.ShapeDtypeStruct((), f32),
             "qpos": jax.ShapeDtypeStruct((m.nq,), f32),
             "qvel": jax.ShapeDtypeStruct((m.nv,), f32),
@@ -160,7 +165,7 @@ class MujocoC:
                 if value.size:
                     batch.bind(field)[:] = value
             batch.forward(stage=mujoco.mjtStage.mjSTAGE_VEL)
-            faults = np.zeros((n, 3), np.int32)
+            faults = np.zeros((n, 4), np.int32)
             out = self._read(batch, faults)
             out["sensordata"][:, self._pool.stale] = 0.0
             return out
@@ -176,27 +181,20 @@ class MujocoC:
                 if inputs[field].size:
                     batch.bind(field)[:] = inputs[field]
             batch.warning[:] = 0
-            batch.step(nstep=self.substeps, stage=mujoco.mjtStage.mjSTAGE_VEL)
-            warning = batch.warning[..., 1]  # counts; [..., 0] is the last offender
-            bad = (warning[:, _BAD_STATE] > 0).any(axis=1)
+            error = _run(batch.step, nstep=self.substeps, stage=mujoco.mjtStage.mjSTAGE_VEL)
+            warning = batch.warning[..., 1] > 0  # counts; [..., 0] is the last offender
+            bad = warning[:, _BAD_STATE].any(axis=1)
             bad |= ~(np.abs(batch.bind("qvel")) < MAX_SPEED).all(axis=1)
             bad |= ~np.isfinite(batch.bind("qpos")).all(axis=1)
+            full = warning[:, _CONSTRAINT_FULL]
+            bad[error] = full[error] = True
+            lost = bad & ~np.isfinite(before).all(axis=1)  # has no state to go back to
             if bad.any():
-                ids = np.flatnonzero(bad)
-                batch.state[ids] = before[ids]
-                batch.forward(ids=ids, stage=mujoco.mjtStage.mjSTAGE_VEL)
-            faults = np.stack(
-                [
-                    bad,
-                    warning[:, _CONTACT_FULL] > 0,
-                    warning[:, _CONSTRAINT_FULL] > 0,
-                ],
-                axis=1,
-            ).astype(np.int32)
-            out = self._read(batch, faults)
-            if bad.any():
-                out["sensordata"][np.ix_(bad, self._pool.stale)] = 0.0
-            return out
+                batch.state[bad] = before[bad]
+            if lost.any():
+                batch.reset(ids=np.flatnonzero(lost), stage=mujoco.mjtStage.mjSTAGE_VEL)
+            faults = np.stack([bad, warning[:, _CONTACT_FULL], full, lost], axis=1)
+            return self._read(batch, faults.astype(np.int32))
 
     def _read(self, batch: Batch, faults: np.ndarray) -> dict[str, np.ndarray]:
         n = batch.nsim
@@ -205,6 +203,19 @@ class MujocoC:
             out[field] = batch.bind(field).astype(np.float32)
         out["site_xmat"] = out["site_xmat"].reshape(n, -1, 3, 3)
         return out
+
+
+def _run(advance: Callable[..., None], **options: int) -> np.ndarray:
+    """Runs a call of a batch; the worlds (k,) in which MuJoCo gave up.
+
+    It raises an error where it has no memory left even to compute (a `<size memory>` too small);
+    those worlds keep their state and the others run on.
+    """
+    try:
+        advance(**options)
+    except SimulationError as error:
+        return np.asarray(error.ids, np.int64)
+    return np.zeros(0, np.int64)
 
 
 class _BatchPool:

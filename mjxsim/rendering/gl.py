@@ -6,12 +6,14 @@ wanted, by trying: it works after `import mujoco`, and a machine without OpenGL 
 and nothing else.
 """
 
+import atexit
 import copy
 import functools
 import importlib
 import os
 import subprocess
 import sys
+import weakref
 from collections.abc import Mapping
 from types import MappingProxyType, TracebackType
 from typing import Protocol, Self
@@ -73,11 +75,11 @@ class GLRenderer:
         *,
         shadows: bool = False,
     ) -> None:
+        self._context: _Context | None = None  # first, for __del__ runs even if the rest fails
         names = [model.camera(i).name for i in range(model.ncam)]
         if camera not in names:
             raise ValueError(unknown("camera", camera, names))
         height, width = size
-        self._context: _Context | None = None
         self._model = copy.copy(model)
         self._model.vis.global_.offheight = height
         self._model.vis.global_.offwidth = width
@@ -92,6 +94,9 @@ class GLRenderer:
         self._options = mujoco.MjvOption()
         self._rect = mujoco.MjrRect(0, 0, width, height)
         self._context = _new_context(platform(), width, height)
+        # EGL ends at exit, before objects are deleted; a context must be gone by then.
+        self._at_exit = functools.partial(_close, weakref.ref(self))
+        atexit.register(self._at_exit)
         self._context.make_current()
         self._mjr = mujoco.MjrContext(self._model, mujoco.mjtFontScale.mjFONTSCALE_100)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._mjr)
@@ -141,6 +146,7 @@ class GLRenderer:
             self._mjr.free()
             self._context.free()
             self._context = None
+            atexit.unregister(self._at_exit)
 
     def _override(self, overrides: Mapping[str, np.ndarray]) -> None:
         values = {k: v for k, v in overrides.items() if not k.startswith("opt.")}
@@ -162,6 +168,15 @@ class GLRenderer:
     ) -> None:
         self.close()
 
+    def __del__(self) -> None:
+        self.close()
+
+
+def _close(renderer: "weakref.ref[GLRenderer]") -> None:
+    alive = renderer()
+    if alive is not None:
+        alive.close()
+
 
 @functools.cache
 def platform() -> str:
@@ -178,16 +193,15 @@ def platform() -> str:
         if reason is None:
             return name
         reasons.append(f"{name}: {reason}")
-    tried = "; ".join(reasons) or f"MUJOCO_GL={os.environ.get('MUJOCO_GL')} turns it off"
-    advice = (
-        "'apt-get install libegl1 libgl1-mesa-dri' or 'apt-get install libosmesa6'"
-        if sys.platform == "linux"
-        else "a graphics driver"
-    )
-    raise NoRendererError(
-        f"cannot draw offscreen with OpenGL ({tried}): install {advice}, or set MUJOCO_GL to egl, "
-        "osmesa or glfw"
-    )
+    asked = os.environ.get("MUJOCO_GL")
+    if asked:
+        advice = "unset MUJOCO_GL"
+    elif sys.platform == "linux":
+        advice = "apt-get install libegl1 libgl1-mesa-dri, or libosmesa6"
+    else:
+        advice = "install a graphics driver"
+    tried = "; ".join(reasons) or f"MUJOCO_GL={asked} turns it off"
+    raise NoRendererError(f"cannot draw offscreen with OpenGL ({tried}): {advice}")
 
 
 def _candidates() -> tuple[str, ...]:
@@ -223,7 +237,7 @@ def _why_not(name: str) -> str | None:
     if probe.returncode == 0 and "mjxsim: drawn" in probe.stdout:
         return None
     lines = [line for line in probe.stderr.splitlines() if line.strip()]
-    return lines[-1][:160] if lines else f"the driver ended with code {probe.returncode}"
+    return lines[-1][:100] if lines else f"the driver ended with code {probe.returncode}"
 
 
 def _new_context(name: str, width: int, height: int) -> _Context:

@@ -23,6 +23,8 @@ from mjxsim.tasks.handles import ObjectHandle, RobotHandle
 class PickCubeConfig(TaskConfig):
     """The cube, where it starts, where it goes. Lengths in m, the robot's base frame."""
 
+    episode_seconds: float = 3.0
+
     half_size: float = 0.02
     mass: float = 0.1  # [kg]
     cube_low: tuple[float, float] = (0.4, -0.2)
@@ -51,7 +53,7 @@ class PickCube:
     0.35 m above the table; every arm joint within `joint_noise` of home.
     Success: the cube's centre within 0.025 m of the goal for `hold_seconds` (0.25 s). Goals are
     in the air, so the cube has to be held.
-    Failure: the cube leaves the region in which the arm can reach it.
+    Failure: the cube leaves the region in which the arm can reach it. An episode lasts 3 s.
     Reward terms: `reach` 1 - tanh(d / 0.1 m) from TCP to cube; `grasp` 1 while both pads press the
     cube; `place` 2 (1 - tanh(d / 0.15 m)) from cube to goal, while grasped and off the table;
     `at_goal` 3 within the threshold.

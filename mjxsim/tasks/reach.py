@@ -42,7 +42,7 @@ class Reach:
 
     Randomized: every arm joint within `joint_noise` of home; the goal uniform in a box.
     Success: TCP within 0.02 m of the goal for `hold_seconds` (0.25 s).
-    Failure: none. Episodes last 2.5 s.
+    Failure: none. An episode lasts 2.5 s.
     Reward terms: `reach` 1 - tanh(d / 0.1 m); `at_goal` 1 within the threshold.
     Source: the shape of ManiSkill's and robosuite's reaching rewards.
     """

@@ -1,0 +1,1 @@
+"""Measurements: `pytest benchmarks/` runs them, `python -m benchmarks.report` shows them."""

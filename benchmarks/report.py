@@ -1,0 +1,157 @@
+"""Tables of what was measured, in markdown.
+
+Of every machine in benchmarks/results, or with `--runs runs/*/result.json` of training runs; with
+`--write` into docs/performance.md, or README.md.
+"""
+
+import argparse
+import json
+import pathlib
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from benchmarks.measure import Entry, Sample
+
+ROOT = pathlib.Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+
+Json = dict[str, Any]
+
+
+def line(entry: Entry) -> str:
+    """An entry in one line for a terminal."""
+    text = f"{entry.what}: {_number(entry.ours.median)} {entry.unit} {_range(entry.ours)}"
+    if entry.ratio is not None:
+        text += f"; {entry.ratio.median:.2f} of {entry.reference_is} {_range(entry.ratio)}"
+    if entry.floor is not None:
+        text += f", floor {entry.floor:g}"
+    if entry.limit is not None:
+        text += f"; asked for: at most {entry.limit:g} {entry.unit} on two cores"
+    return text
+
+
+def machines(files: Iterable[pathlib.Path]) -> str:
+    """One section per machine and set of versions."""
+    return "\n".join(_machine(json.loads(f.read_text("utf-8"))) for f in files)
+
+
+def runs(files: Sequence[pathlib.Path]) -> str:
+    """One row per training run, from its result.json."""
+    rows = []
+    for file in sorted(files):
+        r = json.loads(file.read_text("utf-8"))
+        low, high = r["success_ci95"]
+        name = r.get("environment") or r.get("task") or file.parent.name
+        rows.append(
+            (
+                name,
+                r["engine"],
+                r["device"],
+                f"{r['success_rate']:.3f} [{low:.3f}, {high:.3f}]",
+                str(r["episodes"]),
+                f"{r['env_steps'] / 1e6:.2f} M",
+                f"{r['wall_clock_s'] / 60:.1f} min",
+                f"{r['compile_s']:.0f} s",
+                str(r["seed"]),
+            )
+        )
+    head = (
+        "task", "engine", "machine", "success, 95 % interval", "episodes", "env steps",
+        "wall clock", "of it compiling", "seed",
+    )  # fmt: skip
+    return _table(head, rows)
+
+
+def _machine(data: Json) -> str:
+    hardware = data["hardware"]
+    title = f"{hardware['cpu']}, {hardware['cores']} cores"
+    if hardware["accelerator"] != "none":
+        title += f", {hardware['accelerator']}"
+    parts = [f"### {title}\n"]
+    for record in reversed(data["records"]):
+        parts.append(", ".join(f"{k} {v}" for k, v in record["versions"].items()) + "\n")
+        parts.append(_entries(list(record["entries"].values())))
+    return "\n".join(parts)
+
+
+def _entries(entries: list[Json]) -> str:
+    head = ("what", "median", "half lie in", "against", "ratio", "half lie in", "asked for")
+    rows = []
+    for e in entries:
+        reference, ratio = e.get("reference"), e.get("ratio")
+        against, share, spread = "", "", ""
+        if ratio is not None:
+            of = f" ({_number(reference['median'])})" if reference else ""
+            against = f"{e['reference_is']}{of}"
+            share = f"{ratio['median']:.2f}"
+            spread = f"{ratio['quartiles'][0]:.2f} to {ratio['quartiles'][1]:.2f}"
+        asked = ""
+        if "floor" in e:
+            asked = f"ratio at least {e['floor']:g}"
+        elif "limit" in e:
+            asked = f"at most {e['limit']:g} {e['unit']} on two cores"
+        low, high = e["ours"]["quartiles"]
+        rows.append(
+            (
+                e["what"],
+                f"{_number(e['ours']['median'])} {e['unit']}",
+                f"{_number(low)} to {_number(high)}",
+                against,
+                share,
+                spread,
+                asked,
+            )
+        )
+    return _table(head, rows)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def _number(x: float) -> str:
+    return f"{x:,.0f}" if x >= 1000 else f"{x:.3g}"
+
+
+def _range(sample: Sample) -> str:
+    low, high = sample.quartiles
+    return f"({_number(low)} to {_number(high)})"
+
+
+def write(document: pathlib.Path, text: str) -> None:
+    """Puts `text` between the document's results markers.
+
+    Raises:
+      SystemExit: the document has no markers.
+    """
+    old = document.read_text("utf-8")
+    pattern = r"(<!-- results -->\n).*?(<!-- /results -->)"
+    new, count = re.subn(pattern, lambda m: f"{m[1]}{text}{m[2]}", old, flags=re.DOTALL)
+    if count != 1:
+        sys.exit(f"{document} must have one <!-- results --> ... <!-- /results -->, has {count}")
+    document.write_text(new, "utf-8")
+
+
+def main() -> None:
+    """Prints tables, or writes them where they belong."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__)
+    parser.add_argument("files", nargs="*", type=pathlib.Path, help="results; default all")
+    parser.add_argument("--runs", nargs="+", type=pathlib.Path, help="result.json of runs")
+    parser.add_argument("--write", action="store_true", help="into the document")
+    given = parser.parse_args()
+    if given.runs:
+        document, text = ROOT / "README.md", runs(given.runs)
+    else:
+        files = given.files or sorted(RESULTS.glob("*.json"))
+        document, text = ROOT / "docs" / "performance.md", machines(files)
+    if given.write:
+        write(document, text)
+    else:
+        print(text, end="")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,11 @@
+"""Panda reaches goals in the air."""
+
+from mjxsim.config import TrainConfig
+from mjxsim.tasks.reach import ReachConfig
+
+config = TrainConfig(
+    task="reach",
+    task_config=ReachConfig(),
+    num_envs=256,
+    total_steps=500_000,
+)

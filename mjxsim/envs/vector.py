@@ -1,0 +1,301 @@
+"""Many worlds as one `gymnasium.vector.VectorEnv`: one compiled step for all of them."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium
+import jax
+import jax.numpy as jnp
+import numpy as np
+from gymnasium.error import ResetNeeded
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from mjxsim.control import ControlConfig
+from mjxsim.control.base import ControlMode
+from mjxsim.envs.autoreset import reset_done
+from mjxsim.envs.env import Env, State
+from mjxsim.envs.gym_env import (
+    NO_RENDER_MODE,
+    Drawing,
+    Info,
+    build_env,
+    check_action,
+    check_options,
+    check_render_mode,
+    frame_rate,
+    metric_names,
+    new_renderer,
+    single_spaces,
+)
+from mjxsim.naming import unknown
+from mjxsim.physics import jit
+from mjxsim.rendering import GLRenderer
+
+
+def make_vec(
+    task: str,
+    num_envs: int = 1,
+    robot: str = "panda",
+    engine: str = "auto",
+    *,
+    control: ControlConfig | ControlMode | None = None,
+    autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
+    render_mode: str | None = None,
+    camera: str = "front",
+    height: int = 240,
+    width: int = 320,
+    announce: bool = True,
+    **config: Any,
+) -> "BatchedVectorEnv":
+    """A native vector environment; `gymnasium.make_vec("mjxsim/PandaPickCube-v0", n)` gives it too.
+
+    Args:
+      task: a name from the task registry.
+      num_envs: how many worlds.
+      robot: a name from the robot registry.
+      engine: "auto", "c", "mjx" or "warp".
+      control: a control mode such as "ee_delta", or a whole `ControlConfig`.
+      autoreset_mode: see `BatchedVectorEnv`.
+      render_mode: None or "rgb_array".
+      camera: the name of a camera of the scene, for `render`.
+      height: of each world's picture [pixels].
+      width: of each world's picture [pixels].
+      announce: print which engine "auto" chose, and why.
+      config: fields of the task's configuration, such as `sparse_reward=True`.
+
+    Raises:
+      ValueError: an unknown name (with the nearest valid one), or fewer than one world.
+      RuntimeError: the engine is not installed.
+    """
+    check_render_mode(render_mode)
+    env = build_env(task, robot, engine, control, config, announce=announce)
+    drawing = Drawing(camera, height, width)
+    return BatchedVectorEnv(
+        env, num_envs, autoreset_mode=autoreset_mode, render_mode=render_mode, drawing=drawing
+    )
+
+
+class BatchedVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
+    """`num_envs` worlds of one `Env`, in and out as numpy.
+
+    Seeds, infos and dtypes are those of gymnasium's `SyncVectorEnv` over the scalar environment:
+    world i of `reset(seed=s)` plays what `GymEnv` plays after `reset(seed=s + i)`.
+
+    Autoreset modes (`metadata["autoreset_mode"]`):
+
+    - SAME_STEP (default): a world whose episode ends starts anew within the same step. The
+      observation returned is the new episode's; the last one and its info are in
+      `infos["final_obs"]` and `infos["final_info"]`, masked by `_final_obs` and `_final_info`.
+    - NEXT_STEP: the last observation is returned as it is; the next step ignores that world's
+      action, starts it anew and gives reward 0.
+    - DISABLED: the caller resets, with `reset(options={"reset_mask": ended})`.
+
+    `infos["is_success"]` (bool) is there at every step and reset.
+
+    Raises:
+      ValueError: fewer than one world, or an unknown autoreset mode.
+    """
+
+    def __init__(
+        self,
+        env: Env,
+        num_envs: int,
+        *,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
+        render_mode: str | None = None,
+        drawing: Drawing | None = None,
+    ) -> None:
+        if num_envs < 1:
+            raise ValueError(f"a vector environment needs at least 1 world, got {num_envs}")
+        self.env = env
+        self.num_envs = num_envs
+        self.render_mode = render_mode
+        self._mode = mode = _autoreset_mode(autoreset_mode)
+        self.metadata = {
+            "render_modes": ["rgb_array"],
+            "render_fps": frame_rate(env),
+            "autoreset_mode": mode,
+        }
+        self.single_observation_space, self.single_action_space = single_spaces(env)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._drawing = drawing or Drawing(height=240, width=320)
+        self._renderer: GLRenderer | None = None
+        self._metrics = metric_names(env)
+        self._state: State | None = None
+        self._over = np.zeros(num_envs, bool)  # episodes that ended at the last step
+
+        def step(
+            state: State, action: jax.Array, over: jax.Array
+        ) -> tuple[State, tuple[jax.Array, ...]]:
+            state, t = jax.vmap(env.step)(state, action)
+            if mode is AutoresetMode.SAME_STEP:
+                state = reset_done(env, state, t.terminated | t.truncated)
+            elif mode is AutoresetMode.NEXT_STEP:
+                state = reset_done(env, state, over)
+            ends = jnp.stack([t.reward, t.terminated, t.truncated])
+            metrics = jnp.stack([t.metrics[k] for k in self._metrics])
+            return state, (state.obs, t.next_obs, jnp.concatenate([ends, metrics]))
+
+        def reset(state: State, keys: jax.Array, mask: jax.Array) -> State:
+            key = jnp.where(mask, keys, state.key)
+            return reset_done(env, dataclasses.replace(state, key=key), mask)
+
+        self._step = jit(step, donate_argnums=0)
+        self._reset_some = jit(reset)
+        self._reset_all = jit(jax.vmap(env.reset))
+
+    def reset(
+        self,
+        *,
+        seed: int | Sequence[int | None] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> tuple[np.ndarray, Info]:
+        """Starts an episode in every world.
+
+        Args:
+          seed: s seeds world i with s + i; a sequence gives each world its own. A world without a
+            seed goes on from the episode before, and from `np_random` at first.
+          options: `reset_mask`, bool (num_envs,), restarts only those worlds.
+
+        Raises:
+          ValueError: seeds or mask of another length, an empty mask, or an unknown option.
+        """
+        seed = int(seed) if isinstance(seed, int | np.integer) else seed
+        check_options(options, ("reset_mask",))
+        mask = self._check_mask((options or {}).get("reset_mask"))
+        super().reset(seed=seed if isinstance(seed, int) else None)
+        keys = self._keys(seed)
+        if self._state is None or mask.all():
+            self._state = self._reset_all(keys)
+        else:
+            self._state = self._reset_some(self._state, keys, jnp.asarray(mask))
+        self._over = self._over & ~mask
+        info = {"is_success": np.zeros(self.num_envs, bool)}
+        return np.array(self._state.obs), _masked(info, mask)
+
+    def step(
+        self, actions: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, Info]:
+        """Applies actions (num_envs, action_size) in [-1, 1] for one control step.
+
+        Raises:
+          ValueError: the actions have another shape, or an entry that is not finite.
+          gymnasium.error.ResetNeeded: before the first reset; in mode DISABLED also when an
+            episode is over.
+        """
+        if self._state is None:
+            raise ResetNeeded("no episode is running: call reset() first")
+        if self._mode is AutoresetMode.DISABLED and self._over.any():
+            ended = np.flatnonzero(self._over)[:8].tolist()
+            raise ResetNeeded(
+                f"the episodes of worlds {ended} are over: reset(options={{'reset_mask': ended}})"
+            )
+        actions = check_action(actions, (self.num_envs, self.env.action_size))
+        over = jnp.asarray(self._over)
+        self._state, results = self._step(self._state, jnp.asarray(actions), over)
+        obs, last_obs, numbers = jax.device_get(results)
+        # SyncVectorEnv's dtypes: float64 rewards and metrics.
+        reward, terminated, truncated, *metrics = numbers.astype(np.float64)
+        terminated, truncated = terminated > 0, truncated > 0
+        stepped = np.ones(self.num_envs, bool)
+        if self._mode is AutoresetMode.NEXT_STEP:
+            stepped = ~self._over
+            reward, terminated, truncated = (x * stepped for x in (reward, terminated, truncated))
+        self._over = terminated | truncated
+        info: Info = dict(zip(self._metrics, metrics, strict=True))
+        info["is_success"] = info.pop("success") > 0
+        return np.array(obs), reward, terminated, truncated, self._infos(info, stepped, last_obs)
+
+    def render(self) -> tuple[np.ndarray, ...] | None:
+        """One picture per world, uint8 (height, width, 3); None without a render mode.
+
+        Raises:
+          mjxsim.rendering.NoRendererError: nothing on this machine can draw.
+        """
+        if self.render_mode is None:
+            gymnasium.logger.warn(NO_RENDER_MODE)
+            return None
+        if self._state is None:
+            raise ResetNeeded("there is nothing to draw: call reset() first")
+        if self._renderer is None:
+            self._renderer = new_renderer(self.env, self._drawing)
+        p = self._state.physics
+        worlds = jax.device_get((p.qpos, p.mocap_pos, p.mocap_quat, self._state.overrides))
+        one = [jax.tree.map(lambda x, i=i: x[i], worlds) for i in range(self.num_envs)]
+        return tuple(self._renderer.render(*world) for world in one)
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Frees the renderer."""
+        if self._renderer is not None:
+            self._renderer.close()
+            self._renderer = None
+
+    def _infos(self, info: Info, stepped: np.ndarray, last_obs: np.ndarray) -> Info:
+        """What SyncVectorEnv would collect: the infos of steps, and of the resets among them."""
+        over = self._over
+        if self._mode is not AutoresetMode.SAME_STEP or not over.any():
+            return _with_resets(info, stepped)
+        final_obs = np.full(self.num_envs, None, dtype=object)
+        for i in np.flatnonzero(over):
+            final_obs[i] = last_obs[i].copy()
+        return {
+            **_with_resets(info, stepped & ~over),
+            **_masked({"final_obs": final_obs, "final_info": _masked(info, over)}, over),
+        }
+
+    def _check_mask(self, mask: Any) -> np.ndarray:
+        if mask is None:
+            return np.ones(self.num_envs, bool)
+        if not isinstance(mask, np.ndarray) or mask.dtype != bool or mask.shape != (self.num_envs,):
+            raise ValueError(f"reset_mask must be a numpy bool array of shape ({self.num_envs},)")
+        if not mask.any():
+            raise ValueError("reset_mask must have at least one True")
+        if self._state is None and not mask.all():
+            raise ResetNeeded("reset every world before resetting some of them")
+        return mask
+
+    def _keys(self, seed: int | Sequence[int | None] | None) -> jax.Array:
+        """One key per world."""
+        n = self.num_envs
+        seeds = [seed + i for i in range(n)] if isinstance(seed, int) else seed
+        if seeds is None:
+            seeds = [None] * n
+        if len(seeds) != n:
+            raise ValueError(f"a list of seeds needs one for each of {n} worlds, got {len(seeds)}")
+        given = np.array([s is not None for s in seeds])
+        numbers = np.array([0 if s is None else s % 2**32 for s in seeds], np.uint32)
+        if self._state is None:
+            drawn = self.np_random.integers(2**32, size=n, dtype=np.uint32)
+            return jax.vmap(jax.random.key)(np.where(given, numbers, drawn))
+        if not given.any():
+            return self._state.key
+        return jnp.where(given, jax.vmap(jax.random.key)(numbers), self._state.key)
+
+
+def _masked(info: Info, mask: np.ndarray) -> Info:
+    """Every entry with its mask `_name`; numbers of worlds outside the mask are zero."""
+    out: Info = {}
+    for name, value in info.items():
+        plain = isinstance(value, np.ndarray) and value.dtype != object
+        out[name] = np.where(mask, value, np.zeros((), value.dtype)) if plain else value
+        out[f"_{name}"] = mask.copy()
+    return out
+
+
+def _with_resets(info: Info, stepped: np.ndarray) -> Info:
+    """The info of worlds that stepped; the others were reset, and a reset says `is_success`."""
+    out = _masked(info, stepped) if stepped.any() else {}
+    success = info["is_success"] & stepped
+    return {**out, **_masked({"is_success": success}, np.ones_like(stepped))}
+
+
+def _autoreset_mode(mode: AutoresetMode | str) -> AutoresetMode:
+    if isinstance(mode, AutoresetMode):
+        return mode
+    valid = [m.value for m in AutoresetMode]
+    if mode not in valid:
+        raise ValueError(unknown("autoreset mode", mode, valid))
+    return AutoresetMode(mode)

@@ -1,0 +1,192 @@
+"""A policy as an MP4."""
+
+import math
+import os
+import pathlib
+from collections.abc import Iterator
+from fractions import Fraction
+
+import av
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mjxsim.envs import Env, Policy, State
+from mjxsim.evaluation.episodes import ObservationPolicy, from_observations
+from mjxsim.physics import jit
+from mjxsim.rendering import GLRenderer
+
+_BORDER = 4  # [pixels] around an episode's picture, in a colour that says how it stands
+_RUNNING, _SUCCESS, _ENDED = (70, 75, 80), (40, 170, 80), (200, 60, 50)
+_HOLD = 0.5  # [s] for which the last picture stays
+
+
+@flax.struct.dataclass
+class Shots:
+    """What has to be drawn of every world at one moment; `record` stacks moments in front."""
+
+    qpos: jax.Array  # (n, nq)
+    mocap_pos: jax.Array  # (n, nmocap, 3)
+    mocap_quat: jax.Array  # (n, nmocap, 4)
+    success: jax.Array  # bool (n,), has succeeded in this episode
+    done: jax.Array  # bool (n,), the episode is over
+
+    @classmethod
+    def of(cls, state: State, done: jax.Array) -> "Shots":
+        """How a batch of worlds looks now."""
+        p = state.physics
+        return cls(p.qpos, p.mocap_pos, p.mocap_quat, state.succeeded, done)
+
+
+def record_video(
+    env: Env,
+    policy: ObservationPolicy,
+    path: str | os.PathLike[str],
+    *,
+    episodes: int = 4,
+    seed: int = 0,
+    camera: str = "front",
+    size: tuple[int, int] = (480, 640),
+) -> pathlib.Path:
+    """Records fresh episodes of a policy as an MP4 (H.264), at the speed of simulated time.
+
+    The episodes run side by side; a frame turns green when an episode succeeds, and red when one
+    ends early without success. They are the first episodes of `evaluate` with the same seed.
+
+    Args:
+      env: the environment, on any engine.
+      policy: observations (n, observation_size) -> actions (n, action_size).
+      path: the file; written whole or not at all.
+      episodes: how many.
+      seed: determines starts, goals and what the policy draws.
+      camera: the name of a camera of the scene.
+      size: height and width of the whole picture [pixels]; each episode gets an equal share.
+
+    Returns:
+      The path.
+
+    Raises:
+      NoRendererError: nothing on this machine can draw; raised before anything is run.
+      ValueError: an unknown camera, fewer than one episode, or a size too small to share.
+    """
+    return record_video_from_state(
+        env,
+        from_observations(policy),
+        path,
+        episodes=episodes,
+        seed=seed,
+        camera=camera,
+        size=size,
+    )
+
+
+def record_video_from_state(
+    env: Env,
+    policy: Policy,
+    path: str | os.PathLike[str],
+    *,
+    episodes: int = 4,
+    seed: int = 0,
+    camera: str = "front",
+    size: tuple[int, int] = (480, 640),
+) -> pathlib.Path:
+    """As `record_video`, for a policy (key, batch of states) -> actions."""
+    if episodes < 1:
+        raise ValueError(f"a video needs at least 1 episode, got {episodes}")
+    columns = math.ceil(math.sqrt(episodes))
+    rows = math.ceil(episodes / columns)
+    # H.264 with 4:2:0 chroma takes even sizes only.
+    tile = (size[0] // rows // 2 * 2, size[1] // columns // 2 * 2)
+    if min(tile) < 4 * _BORDER:
+        raise ValueError(f"{episodes} episodes do not fit into {size[0]} x {size[1]} pixels")
+    path = pathlib.Path(path)
+    with GLRenderer(env.engine.model, tile, camera) as renderer:
+        shots, overrides = _play(env, policy, episodes, seed)
+        pictures = _pictures(renderer, shots, overrides, (rows, columns), tile)
+        shape = (rows * tile[0], columns * tile[1])
+        _write(path, pictures, shape, 1.0 / env.task.config.control_dt)
+    return path
+
+
+def _play(
+    env: Env, policy: Policy, episodes: int, seed: int
+) -> tuple[Shots, dict[str, np.ndarray]]:
+    """The shots of whole episodes, (episode_steps + 1, episodes, ...), and the worlds' models."""
+
+    def step(carry: tuple[State, jax.Array], t: jax.Array) -> tuple[tuple[State, jax.Array], Shots]:
+        state, done = carry
+        after, transition = jax.vmap(env.step)(state, policy(jax.random.fold_in(root, t), state))
+        done = done | transition.terminated | transition.truncated
+        return (after, done), Shots.of(after, done)
+
+    @jit
+    def play(keys: jax.Array) -> tuple[Shots, Shots, dict[str, jax.Array]]:
+        state, done = jax.vmap(env.reset)(keys), jnp.zeros(episodes, bool)
+        first = Shots.of(state, done)
+        _, rest = jax.lax.scan(step, (state, done), jnp.arange(env.task.config.episode_steps))
+        return first, rest, state.overrides
+
+    root = jax.random.key(seed)
+    keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(root, np.arange(episodes))
+    first, rest, overrides = jax.device_get(play(keys))
+    return jax.tree.map(lambda a, b: np.concatenate([a[None], b]), first, rest), overrides
+
+
+def _pictures(
+    renderer: GLRenderer,
+    shots: Shots,
+    overrides: dict[str, np.ndarray],
+    grid: tuple[int, int],
+    tile: tuple[int, int],
+) -> Iterator[np.ndarray]:
+    """Pictures of all episodes side by side, uint8 (height, width, 3), one per moment."""
+    (rows, columns), (height, width) = grid, tile
+    picture = np.zeros((rows * height, columns * width, 3), np.uint8)
+    length, episodes = shots.done.shape
+    for t in range(length):
+        for i in range(episodes):
+            if t > 0 and shots.done[t - 1, i]:
+                continue  # the episode's last picture stays
+            own = {k: v[i] for k, v in overrides.items()}
+            qpos, pos, quat = shots.qpos[t, i], shots.mocap_pos[t, i], shots.mocap_quat[t, i]
+            drawn = renderer.render(np.asarray(qpos), np.asarray(pos), np.asarray(quat), own)
+            early = shots.done[t, i] and t < length - 1
+            _frame(drawn, bool(shots.success[t, i]), bool(early))
+            y, x = i // columns * height, i % columns * width
+            picture[y : y + height, x : x + width] = drawn
+        yield picture
+
+
+def _frame(picture: np.ndarray, success: bool, ended: bool) -> None:
+    """Draws the border that says how an episode stands, in place."""
+    colour = _SUCCESS if success else _ENDED if ended else _RUNNING
+    b = _BORDER
+    picture[:b], picture[-b:], picture[:, :b], picture[:, -b:] = colour, colour, colour, colour
+
+
+def _write(
+    path: pathlib.Path, pictures: Iterator[np.ndarray], shape: tuple[int, int], rate: float
+) -> None:
+    """Encodes `pictures` of `shape` (height, width) at `rate` [1/s], holding the last one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with av.open(str(partial), "w", format="mp4") as container:
+            fps = Fraction(rate).limit_denominator(1000)
+            stream = container.add_stream("libx264", rate=fps, options={"crf": "20"})
+            stream.height, stream.width = shape
+            stream.pix_fmt = "yuv420p"
+            for picture in _hold_last(pictures, round(_HOLD * rate)):
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            container.mux(stream.encode())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _hold_last(pictures: Iterator[np.ndarray], times: int) -> Iterator[np.ndarray]:
+    for picture in pictures:
+        yield picture
+    for _ in range(times):
+        yield picture

@@ -1,0 +1,135 @@
+"""Trains a policy, from the command line or from Python.
+
+    python -m mjxsim.train --config configs/pick_cube.py --num-envs 512 --ppo.learning-rate 3e-4
+    python -m mjxsim.train --resume --output-dir runs/pick_cube-panda-20260101-120000
+
+    result = mjxsim.train.run(mjxsim.config.load(pathlib.Path("configs/pick_cube.py")))
+
+A run directory holds `config.json`, `checkpoints/`, `tensorboard/`, `result.json` and, where there
+is a renderer, `video.mp4`. Exit codes: 0 done; 1 done, but the last state could not be saved; 2 a
+mistake in what was asked; 128 + n stopped by signal n, with a checkpoint.
+"""
+
+import dataclasses
+import pathlib
+import signal
+import sys
+import time
+from collections.abc import Sequence
+
+from mjxsim import config as configs
+from mjxsim import runs
+from mjxsim.config import ConfigError, TrainConfig
+from mjxsim.learning import run_dir
+from mjxsim.learning.checkpoint import CheckpointError
+from mjxsim.learning.ppo import PPO
+from mjxsim.learning.run_dir import RunDirError
+from mjxsim.runs import InterruptedRunError, Session, TrainingError, TrainResult
+
+PROG = "python -m mjxsim.train"
+
+# Fields that may change when a run is resumed, because they do not touch what is learned.
+_FREE_ON_RESUME = ("output_dir", "resume", "engine", "evaluation.", "checkpoint.", "total_steps")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    try:
+        result = run(parse(sys.argv[1:] if argv is None else argv))
+        return 0 if result.saved else 1
+    except (ConfigError, RunDirError, CheckpointError, TrainingError) as error:
+        line, code = f"error: {error}", 2
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        line, code = f"error: {error.strerror or error}{where}", 2
+    except InterruptedRunError as stop:
+        line, code = str(stop), 128 + stop.signum
+    except KeyboardInterrupt:
+        line, code = "interrupted before anything was begun", 128 + signal.SIGINT
+    print(line, file=sys.stderr, flush=True)
+    return code
+
+
+def parse(argv: Sequence[str]) -> TrainConfig:
+    """The configuration that a command line asks for; exits after printing `--help`.
+
+    Raises:
+      ConfigError, RunDirError: one line about what is wrong in it.
+    """
+    path, flags = _take(argv, "--config")
+    output_dir, _ = _take(argv, "--output-dir")
+    if path is not None:
+        config = configs.load(pathlib.Path(path))
+    elif "--resume" in flags:
+        found = run_dir.find(None if output_dir is None else pathlib.Path(output_dir))
+        config = configs.load(found.config)
+    elif {"-h", "--help"} & set(flags):
+        print(f"usage: {PROG} --config FILE [OPTIONS]\n\n{__doc__}")
+        print(f"Every option of a configuration: {PROG} --config FILE --help")
+        raise SystemExit(0)
+    else:
+        there = ", ".join(sorted(str(p) for p in pathlib.Path("configs").glob("*.py")))
+        raise ConfigError(f"--config FILE is missing{f'; there are {there}' if there else ''}")
+    prog = PROG if path is None else f"{PROG} --config {path}"
+    return configs.override(config, flags, prog)
+
+
+def run(config: TrainConfig) -> TrainResult:
+    """Trains, evaluates and records as `config` says, showing progress on stdout.
+
+    Raises:
+      ConfigError: an unknown name, or numbers that do not fit together.
+      RunDirError: a run directory that is taken, in use or, to resume, not there.
+      CheckpointError: to resume, checkpoints that are all torn or belong to another run.
+      TrainingError: the batch does not fit into the device's memory, or the loss is not finite.
+      InterruptedRunError: SIGINT or SIGTERM; the state is saved first.
+    """
+    started = time.monotonic()
+    if config.resume:
+        directory = run_dir.find(config.output_dir)
+        _check_same_run(configs.load(directory.config), config)
+    try:
+        env = runs.build_env(config)
+        ppo = PPO(env, config.ppo, config.num_envs, config.total_steps)
+    except (ValueError, RuntimeError) as error:
+        raise ConfigError(" ".join(str(error).split())) from error
+    if not config.resume:
+        directory = run_dir.create(config.output_dir, f"{config.task}-{config.robot}")
+    config = dataclasses.replace(config, engine=env.engine.name, output_dir=directory.path)
+    with directory.locked():
+        return Session(config, env, ppo, directory, started).complete()
+
+
+def _check_same_run(saved: TrainConfig, config: TrainConfig) -> None:
+    """Raises ConfigError, naming the field, if resuming would not continue the same run."""
+    for name, (old, new) in configs.differences(saved, config).items():
+        if not name.startswith(_FREE_ON_RESUME):
+            raise ConfigError(
+                f"{name} is {old} in the run to resume and {new} here: leave it as it was, or "
+                "train anew in another --output-dir"
+            )
+    if config.ppo.anneal and config.total_steps != saved.total_steps:
+        print(
+            f"total_steps was {saved.total_steps} and is {config.total_steps}: the learning rate "
+            "follows the new schedule from here on"
+        )
+
+
+def _take(argv: Sequence[str], name: str) -> tuple[str | None, list[str]]:
+    """The value of option `name` in `argv`, and the rest."""
+    value, rest, words = None, [], iter(argv)
+    for word in words:
+        option, equals, given = word.partition("=")
+        if option.replace("_", "-") != name:
+            rest.append(word)
+        elif equals:
+            value = given
+        else:
+            value = next(words, None)
+            if value is None:
+                raise ConfigError(f"{name} needs a value")
+    return value, rest
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,163 @@
+"""What README.md and docs/ show is run here, as written but for sizes."""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import types
+from collections.abc import Iterator
+
+import pytest
+
+import mjxsim
+from mjxsim.config import load
+from mjxsim.rendering import NoRendererError
+from mjxsim.tasks import TASKS
+
+ROOT = pathlib.Path(__file__).parents[1]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+# Sizes that are cut so that a snippet takes seconds. Nothing else of a snippet is changed.
+SMALLER = {
+    "num_envs=256, total_steps=3_000_000": "num_envs=16, total_steps=1_000",
+    "episodes=256": "episodes=8",
+    "1024": "16",
+}
+
+
+def blocks(path: pathlib.Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", path.read_text("utf-8"), re.DOTALL | re.M)
+
+
+def smaller(code: str) -> str:
+    for large, small in SMALLER.items():
+        code = code.replace(large, small)
+    return code
+
+
+README = blocks(ROOT / "README.md", "python")
+
+
+def test_every_size_is_cut() -> None:
+    """A size that has changed in README.md would silently run at full length."""
+    readme = "\n".join(README)
+    assert all(large in readme for large in SMALLER)
+
+
+@pytest.mark.parametrize("code", README, ids=range(len(README)))
+def test_readme_runs(code: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    try:
+        exec(compile(smaller(code), "README.md", "exec"), {"__name__": "readme"})
+    except NoRendererError as error:
+        pytest.skip(f"ran up to the video: {error}")
+    if "record_video" in code:
+        assert (tmp_path / "pick_cube.mp4").stat().st_size > 1000
+
+
+def test_train_evaluate_and_render_in_about_ten_lines() -> None:
+    lines = [line for line in README[0].splitlines() if line.strip()]
+    assert len(lines) <= 14, "imports and ten lines"
+
+
+# docs/add_a_task.md: the file, the registry line, the configuration, and a look at it.
+
+
+@pytest.fixture
+def worked_example(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dict[str, str]]:
+    """The page's blocks put where the page says; by the first line's file name."""
+    found = blocks(ROOT / "docs" / "add_a_task.md", "python")
+    named = {re.sub(r"^# (\S+\.py)\n.*", r"\1", b, flags=re.DOTALL): b for b in found[:3]}
+    named["look"] = found[3]
+
+    module = types.ModuleType("mjxsim.tasks.push_cube")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    code = compile(named["mjxsim/tasks/push_cube.py"], "push_cube.py", "exec")
+    exec(code, module.__dict__)
+    line = eval("{" + named["mjxsim/tasks/registry.py"] + "}", module.__dict__)
+    for name, classes in line.items():
+        monkeypatch.setitem(TASKS, name, classes)
+    yield named
+
+
+def test_new_task_is_solved_by_its_expert(worked_example: dict[str, str]) -> None:
+    names: dict[str, object] = {"__name__": "docs"}
+    exec(compile(worked_example["look"], "docs/add_a_task.md", "exec"), names)
+    result = names["result"]
+    assert result.episodes == 64
+    # A geometric script: more than a few unlucky starts mean that the page is wrong.
+    assert result.success_rate >= 60 / 64
+    assert result.diverged_rate == 0.0
+
+
+def test_new_task_has_a_configuration(
+    worked_example: dict[str, str], tmp_path: pathlib.Path
+) -> None:
+    path = tmp_path / "push_cube.py"
+    path.write_text(worked_example["configs/push_cube.py"], "utf-8")
+    config = load(path)
+    assert config.task == "push_cube"
+    env = mjxsim.make(config.task, engine="c", config=config.task_config, announce=False)
+    assert env.observation_layout["cube_to_line"].stop == env.observation_size
+
+
+def test_new_task_is_one_short_file(worked_example: dict[str, str]) -> None:
+    assert worked_example["mjxsim/tasks/push_cube.py"].count("\n") < 200
+
+
+# The commands.
+
+
+@pytest.fixture(scope="module")
+def commands() -> list[str]:
+    lines = "\n".join(b for path in DOCUMENTS for b in blocks(path, "bash")).splitlines()
+    return [line for line in lines if line.startswith("python -m mjxsim.")]
+
+
+def test_commands_name_files_that_exist(commands: list[str]) -> None:
+    configs = {m for line in commands for m in re.findall(r"--config (\S+)", line)}
+    assert "configs/pick_cube.py" in configs
+    missing = {c for c in configs if not (ROOT / c).is_file()}
+    assert missing <= {"configs/push_cube.py"}, "all but the worked example's"
+
+
+def test_flags_exist(commands: list[str]) -> None:
+    """Every flag in a command or in README.md's table is in the program's own help."""
+    table = re.findall(r"^\| `(--[a-z.-]+)`", (ROOT / "README.md").read_text("utf-8"), re.M)
+    assert len(table) > 5
+    shown = {
+        "train": {*table, *_flags(c for c in commands if "mjxsim.train" in c)},
+        "evaluate": _flags(c for c in commands if "mjxsim.evaluate" in c),
+    }
+    for module, flags in shown.items():
+        command = [sys.executable, "-m", f"mjxsim.{module}"]
+        if module == "train":
+            command += ["--config", "configs/pick_cube.py"]
+        done = subprocess.run(
+            [*command, "--help"],
+            cwd=ROOT,
+            env={**os.environ, "COLUMNS": "200"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        absent = {f for f in flags if not re.search(rf"{re.escape(f)}\b", done.stdout)}
+        assert not absent, f"mjxsim.{module} has no such flag"
+
+
+def _flags(lines: Iterator[str]) -> set[str]:
+    return {flag for line in lines for flag in re.findall(r"--[a-z][a-z.-]*", line)}
+
+
+def test_links_lead_somewhere() -> None:
+    broken = [
+        f"{path.name}: {target}"
+        for path in DOCUMENTS
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text("utf-8"))
+        if not (path.parent / target).exists()
+    ]
+    assert not broken
