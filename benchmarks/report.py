@@ -24,7 +24,7 @@ def line(entry: Entry) -> str:
     """An entry in one line for a terminal."""
     text = f"{entry.what}: {_number(entry.ours.median)} {entry.unit} {_range(entry.ours)}"
     if entry.ratio is not None:
-        text += f"; {entry.ratio.median:.2f} of {entry.reference_is} {_range(entry.ratio)}"
+        text += f"; {entry.ratio.median:.2f} times {entry.reference_is} {_range(entry.ratio)}"
     if entry.floor is not None:
         text += f", floor {entry.floor:g}"
     if entry.limit is not None:
@@ -43,12 +43,11 @@ def runs(files: Sequence[pathlib.Path]) -> str:
     for file in sorted(files):
         r = json.loads(file.read_text("utf-8"))
         low, high = r["success_ci95"]
-        name = r.get("environment") or r.get("task") or file.parent.name
         rows.append(
             (
-                name,
+                f"{r['task']}/{r['robot']}",
                 r["engine"],
-                r["device"],
+                _title(r["hardware"], "" if r["hardware"]["backend"] == "cpu" else r["device"]),
                 f"{r['success_rate']:.3f} [{low:.3f}, {high:.3f}]",
                 str(r["episodes"]),
                 f"{r['env_steps'] / 1e6:.2f} M",
@@ -66,10 +65,8 @@ def runs(files: Sequence[pathlib.Path]) -> str:
 
 def _machine(data: Json) -> str:
     hardware = data["hardware"]
-    title = f"{hardware['cpu']}, {hardware['cores']} cores"
-    if hardware["accelerator"] != "none":
-        title += f", {hardware['accelerator']}"
-    parts = [f"### {title}\n"]
+    accelerator = "" if hardware["accelerator"] == "none" else hardware["accelerator"]
+    parts = [f"### {_title(hardware, accelerator)}\n"]
     for record in reversed(data["records"]):
         parts.append(", ".join(f"{k} {v}" for k, v in record["versions"].items()) + "\n")
         parts.append(_entries(list(record["entries"].values())))
@@ -105,6 +102,11 @@ def _entries(entries: list[Json]) -> str:
             )
         )
     return _table(head, rows)
+
+
+def _title(hardware: Json, accelerator: str) -> str:
+    title = f"{hardware['cpu']}, {hardware['cores']} cores"
+    return f"{title}, {accelerator}" if accelerator else title
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -2,23 +2,21 @@
 
 import dataclasses
 import datetime
-import importlib.metadata
 import json
 import os
 import pathlib
-import platform
 import re
-import sys
 import tempfile
 from typing import Any
 
 import jax
 
-import mjxsim
 from benchmarks.measure import Entry, Sample
+from mjxsim.learning import provenance
 
 RESULTS = pathlib.Path(__file__).parent / "results"
-_PACKAGES = ("jax", "jaxlib", "mujoco", "mujoco-mjx", "warp-lang")
+# A result stays comparable when the others change.
+_DECISIVE = ("mjxsim", "python", "jax", "mujoco", "mujoco_mjx", "warp_lang")
 
 Json = dict[str, Any]
 
@@ -26,19 +24,15 @@ Json = dict[str, Any]
 def hardware() -> dict[str, str | int]:
     """What a speed depends on."""
     device = jax.devices()[0]
-    kind = "none" if device.platform == "cpu" else device.device_kind
-    return {"cpu": _cpu(), "cores": len(os.sched_getaffinity(0)), "accelerator": kind}
+    kind = "none" if device.platform == "cpu" else provenance.device()
+    found = provenance.hardware()
+    return {"cpu": str(found["cpu"]), "cores": int(str(found["cores"])), "accelerator": kind}
 
 
 def versions() -> dict[str, str]:
     """Of everything that computes."""
-    found = {"python": platform.python_version(), "mjxsim": mjxsim.__version__}
-    for name in _PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+    found = provenance.versions()
+    return {name: str(found[name]) for name in _DECISIVE if found[name] is not None}
 
 
 def key(machine: dict[str, str | int]) -> str:
@@ -117,12 +111,3 @@ def _replace(path: pathlib.Path, text: str) -> None:
         os.fsync(f.fileno())
     pathlib.Path(f.name).chmod(0o644)
     pathlib.Path(f.name).replace(path)
-
-
-def _cpu() -> str:
-    info = pathlib.Path("/proc/cpuinfo")
-    if info.is_file():
-        found = re.search(r"^model name\s*: (.*)$", info.read_text("utf-8"), re.M)
-        if found:
-            return found.group(1).strip()
-    return platform.processor() or platform.machine() or sys.platform

@@ -7,5 +7,5 @@ config = TrainConfig(
     task="pick_cube",
     task_config=PickCubeConfig(),
     num_envs=256,
-    total_steps=3_000_000,
+    total_steps=1_000_000,
 )

@@ -7,5 +7,5 @@ config = TrainConfig(
     task="reach",
     task_config=ReachConfig(),
     num_envs=256,
-    total_steps=500_000,
+    total_steps=300_000,
 )

@@ -145,7 +145,7 @@ def override(config: TrainConfig, flags: Sequence[str], prog: str) -> TrainConfi
     Raises:
       ConfigError: an unknown flag (with the nearest valid one) or a value that does not fit.
     """
-    valid = sorted(_flags(config, ""))
+    valid = sorted(flags_of(config))
     for flag in flags:
         name = flag.split("=")[0].replace("_", "-")
         if name.startswith("--") and name not in (*valid, "--help"):
@@ -175,7 +175,7 @@ def from_json(data: object) -> TrainConfig:
         raise ValueError("field 'task' is missing")
     _, kind = tasks.get(data["task"])
     # TrainConfig declares the base class of task_config; the task names the one that was written.
-    return codec.decode(TrainConfig, data, exact={"task_config": kind})
+    return codec.decode(TrainConfig, {"task_config": {}, **data}, exact={"task_config": kind})
 
 
 def differences(old: TrainConfig, new: TrainConfig) -> dict[str, tuple[codec.Encoded, ...]]:
@@ -196,12 +196,12 @@ def _flatten(data: codec.Encoded, where: str) -> Iterator[tuple[str, codec.Encod
         yield where, data
 
 
-def _flags(config: object, prefix: str) -> Iterator[str]:
+def flags_of(config: object, prefix: str = "") -> Iterator[str]:
     """Every flag that tyro derives from a dataclass with this value."""
     for name, value in ((f.name, getattr(config, f.name)) for f in dataclasses.fields(config)):  # type: ignore[arg-type]
         flag = name.replace("_", "-")
         if dataclasses.is_dataclass(value):
-            yield from _flags(value, f"{prefix}{flag}.")
+            yield from flags_of(value, f"{prefix}{flag}.")
         else:
             yield f"--{prefix}{flag}"
             if isinstance(value, bool):

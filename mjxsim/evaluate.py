@@ -10,7 +10,7 @@ import argparse
 import dataclasses
 import pathlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn, cast
 
 from mjxsim import runs
@@ -92,30 +92,43 @@ def run(request: Request) -> int:
     trained = runs.load(request.checkpoint, engine=request.engine)
     seed = trained.config.evaluation.seed if request.seed is None else request.seed
     result = evaluate(trained.env, trained.policy, episodes=request.episodes, seed=seed)
-    print(result.table(), flush=True)
     output = request.output or _beside(request.checkpoint)
+    # The file first: whoever reads what is printed may stop reading.
+    written = _try_to_write(output, lambda: write_json(output, _report(trained, result)))
+    print(result.table())
+    if written:
+        print(f"written to {output}", flush=True)
+    if request.video is None:
+        return 0 if written else 1
+    video = request.video
+
+    def record() -> None:
+        record_video(
+            trained.env,
+            trained.policy,
+            video,
+            episodes=min(4, request.episodes),
+            seed=seed,
+            camera=request.camera,
+        )
+
+    recorded = _try_to_write(video, record)
+    if recorded:
+        print(f"video in {video}")
+    return 0 if written and recorded else 1
+
+
+def _try_to_write(path: pathlib.Path, write: Callable[[], None]) -> bool:
+    """Whether `write` could write `path`; if not, says why in one line."""
     try:
-        write_json(output, _report(trained, result))
-        print(f"written to {output}")
-        if request.video is not None:
-            episodes = min(4, request.episodes)
-            record_video(
-                trained.env,
-                trained.policy,
-                request.video,
-                episodes=episodes,
-                seed=seed,
-                camera=request.camera,
-            )
-            print(f"video in {request.video}")
+        write()
     except NoRendererError as error:
-        print(f"no video: {error}", file=sys.stderr)
-        return 1
+        print(f"error: no video: {error}", file=sys.stderr)
+        return False
     except OSError as error:
-        where = error.filename or output
-        print(f"error: cannot write {where}: {error.strerror or error}", file=sys.stderr)
-        return 1
-    return 0
+        print(f"error: cannot write {path}: {error.strerror or error}", file=sys.stderr)
+        return False
+    return True
 
 
 def _report(trained: Run, result: EvaluationResult) -> dict[str, Json]:

@@ -29,6 +29,7 @@ FIELDS = (
     "body_ipos",
     "body_iquat",
     "dof_armature",
+    "site_pos",
     "dof_damping",
     "pair_friction",
     "opt.gravity",
@@ -78,9 +79,7 @@ class Worlds:
         rows = jnp.asarray(np.broadcast_to(ctrl, state.ctrl.shape), jnp.float32)
         return self.compiled_step({**self.nominal, **(overrides or {})}, state, rows)
 
-    def run(
-        self, state: PhysicsState, steps: int, overrides: Values | None = None
-    ) -> PhysicsState:
+    def run(self, state: PhysicsState, steps: int, overrides: Values | None = None) -> PhysicsState:
         """`steps` physics steps under the controls of before."""
         for _ in range(steps):
             state = self.step(state, overrides=overrides)

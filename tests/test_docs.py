@@ -12,15 +12,22 @@ import pytest
 
 import mjxsim
 from mjxsim.config import load
+from mjxsim.control import ControlConfig
+from mjxsim.learning.ppo import PPOConfig
 from mjxsim.rendering import NoRendererError
 from mjxsim.tasks import TASKS
+from mjxsim.tasks.pick_cube import PickCubeConfig
 
 ROOT = pathlib.Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
+PICK_CUBE = load(ROOT / "configs" / "pick_cube.py")
+
 # Sizes that are cut so that a snippet takes seconds. Nothing else of a snippet is changed.
 SMALLER = {
-    "num_envs=256, total_steps=3_000_000": "num_envs=16, total_steps=1_000",
+    f"num_envs={PICK_CUBE.num_envs}, total_steps={PICK_CUBE.total_steps:_}": (
+        "num_envs=16, total_steps=1_000"
+    ),
     "episodes=256": "episodes=8",
     "1024": "16",
 }
@@ -40,9 +47,16 @@ README = blocks(ROOT / "README.md", "python")
 
 
 def test_every_size_is_cut() -> None:
-    """A size that has changed in README.md would silently run at full length."""
+    """A size that is not found would silently run at full length; and it is the config's own."""
     readme = "\n".join(README)
-    assert all(large in readme for large in SMALLER)
+    assert {large for large in SMALLER if large not in readme} == set()
+
+
+def test_readme_trains_what_the_command_trains() -> None:
+    """README.md's Python says `PPOConfig()` and default task and controller settings."""
+    assert PICK_CUBE.ppo == PPOConfig()
+    assert PICK_CUBE.control == ControlConfig()
+    assert PICK_CUBE.task_config == PickCubeConfig()
 
 
 @pytest.mark.parametrize("code", README, ids=range(len(README)))

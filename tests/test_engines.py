@@ -113,7 +113,9 @@ def test_c_does_not_depend_on_the_batch(
     qpos, ctrl = scuffle
     engine = MujocoC(pick_cube_model, SUBSTEPS, nthread=1)
     half = LANES // 2
-    _, out = scanned(engine)(begin(engine, qpos[half:], ctrl[0, half:]), jnp.asarray(ctrl[:, half:]))
+    _, out = scanned(engine)(
+        begin(engine, qpos[half:], ctrl[0, half:]), jnp.asarray(ctrl[:, half:])
+    )
     assert np.asarray(out).tobytes() == np.ascontiguousarray(scuffled[:, half:]).tobytes()
     state = jax.tree.map(lambda x: x[0], begin(engine, qpos[:1], ctrl[0, :1]))
     alone = mjxsim.jit(lambda state, ctrl: engine.step({}, state, ctrl))
@@ -141,7 +143,9 @@ def test_a_step_traces_once(name: str, worlds: Callable[[str], Worlds]) -> None:
     w = worlds(name)
     state = w.init(w.engine.model.key("home").qpos)
     stepped = w.step(w.step(state))
-    described = [jax.tree.map(lambda x: (x.shape, x.dtype, x.weak_type), s) for s in (state, stepped)]
+    described = [
+        jax.tree.map(lambda x: (x.shape, x.dtype, x.weak_type), s) for s in (state, stepped)
+    ]
     assert described[0] == described[1]
     assert w.compiled_step._cache_size() == 1
 

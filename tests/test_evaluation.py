@@ -18,6 +18,7 @@ from mjxsim import runs
 from mjxsim.config import TrainConfig
 from mjxsim.envs import Transition, expert_policy, random_policy
 from mjxsim.evaluation import (
+    Episodes,
     Evaluator,
     evaluate,
     evaluate_from_state,
@@ -30,14 +31,13 @@ from mjxsim.evaluation.metrics import summarize
 from mjxsim.learning import checkpoint
 from mjxsim.learning.normalize import Normalizer
 from mjxsim.learning.ppo import PolicyParams, PPOConfig, make_network
+from mjxsim.rendering import NoRendererError, gl
 from mjxsim.runs.load import identity
 from mjxsim.tasks.reach import ReachConfig
 
 # Reaching a goal within 0.2 m by holding still: some episodes succeed and end at once, others run
 # out of time after six steps.
-SHORT = ReachConfig(
-    episode_seconds=0.3, threshold=0.2, hold_seconds=0.1, terminate_on_success=True
-)
+SHORT = ReachConfig(episode_seconds=0.3, threshold=0.2, hold_seconds=0.1, terminate_on_success=True)
 
 
 @pytest.fixture(scope="module")
@@ -50,15 +50,15 @@ def wiggle(obs: jax.Array) -> jax.Array:
     return jnp.sin(40.0 * obs[:, :4])
 
 
-# Known values: Brown, Cai, DasGupta, Interval estimation for a binomial proportion (2001), formula
-# (4), worked out with 30 digits.
+# Known values: formula (4) of Brown, Cai, DasGupta, Interval estimation for a binomial proportion
+# (2001), worked out with 30 digits; the first is also R's prop.test(8, 10, correct = FALSE).
 @pytest.mark.parametrize(
     ("successes", "n", "low", "high"),
     [
         (8, 10, 0.49016247153664183, 0.9433178485456247),
         (0, 10, 0.0, 0.2775327998628892),
         (10, 10, 0.7224672001371108, 1.0),
-        (236, 256, 0.8825239, 0.9488668),
+        (236, 256, 0.8824167617091012, 0.9488593594315697),
     ],
 )
 def test_wilson_interval_known_values(successes, n, low, high):
@@ -124,31 +124,38 @@ def test_episodes_are_those_of_a_plain_loop(reach):
     assert result.peak_force_mean == pytest.approx(force.mean(), abs=1e-3)
 
 
-def test_a_seed_determines_the_result(reach):
-    evaluator = Evaluator(reach, lambda _, key, s: random_policy(reach)(key, s), episodes=20)
-    first, again, other = evaluator(None, seed=1), evaluator(None, seed=1), evaluator(None, seed=2)
+@pytest.fixture(scope="module")
+def noisy(reach):
+    """Evaluates random actions of a given size."""
+    chance = random_policy(reach)
+    return Evaluator(reach, lambda size, key, state: size * chance(key, state), episodes=20)
+
+
+def test_a_seed_determines_the_result(noisy):
+    first, again, other = (noisy(jnp.float32(1.0), seed=s) for s in (1, 1, 2))
     assert first == again
     assert dataclasses.replace(other, seed=1) != first
 
 
-def test_new_parameters_do_not_compile_again(reach):
-    evaluator = Evaluator(reach, lambda gain, key, s: gain * wiggle(s.obs), episodes=4)
-    still, moving = evaluator(jnp.float32(0.0), seed=0), evaluator(jnp.float32(1.0), seed=0)
+def test_new_parameters_do_not_compile_again(noisy):
+    still, moving = noisy(jnp.float32(0.0), seed=0), noisy(jnp.float32(1.0), seed=0)
     assert still.action_smoothness == 0.0
     assert moving.action_smoothness > 0.1
-    assert evaluator._run._cache_size() == 1
+    assert noisy._run._cache_size() == 1
 
 
 def test_a_broken_lane_fails_by_name_and_harms_no_other(reach):
     keys = jax.random.split(jax.random.key(0), 16)
     right = reach.observation_layout["goal"].start + 1  # the goal's y
 
-    def sometimes_nan(obs: jax.Array) -> jax.Array:
-        return jnp.where(obs[:, right, None] > 0.0, jnp.nan, wiggle(obs))
+    @mjxsim.jit
+    def run(limit: jax.Array) -> Episodes:
+        def policy(obs: jax.Array) -> jax.Array:
+            return jnp.where(obs[:, right, None] > limit, jnp.nan, wiggle(obs))
 
-    run = mjxsim.jit(lambda k: run_episodes(reach, from_observations(sometimes_nan), k))
-    whole = mjxsim.jit(lambda k: run_episodes(reach, from_observations(wiggle), k))
-    broken, intact = jax.device_get(run(keys)), jax.device_get(whole(keys))
+        return run_episodes(reach, from_observations(policy), keys)
+
+    broken, intact = (jax.device_get(run(jnp.float32(limit))) for limit in (0.0, 10.0))
     bad = broken.invalid_action
     assert 0 < bad.sum() < 16
     assert not broken.success[bad].any()
@@ -218,8 +225,8 @@ def test_the_expert_succeeds_and_chance_does_not():
     assert chance.action_smoothness > expert.action_smoothness
 
 
-def test_a_result_is_json_and_a_table(reach):
-    result = evaluate(reach, wiggle, episodes=5, seed=0)
+def test_a_result_is_json_and_a_table(noisy):
+    result = noisy(jnp.float32(0.1), seed=0)
     assert json.loads(json.dumps(result.to_json())) == result.to_json()
     assert set(result.to_json()) == {f.name for f in dataclasses.fields(result)}
     low, high = result.success_ci95
@@ -252,15 +259,13 @@ def test_command_prints_and_writes_what_evaluate_finds(run_directory, capsys):
     written = run_directory / "evaluation.json"
     assert command.main(["--checkpoint", str(run_directory), "--episodes", "9"]) == 0
     printed = capsys.readouterr().out
-    first = json.loads(written.read_text("utf-8"))
-    assert command.main([f"--checkpoint={run_directory}", "--episodes=9", "--engine=c"]) == 0
-    assert json.loads(written.read_text("utf-8")) == first
+    found = json.loads(written.read_text("utf-8"))
 
     run = runs.load(run_directory)
     result = evaluate(run.env, run.policy, episodes=9, seed=run.config.evaluation.seed)
-    assert {k: first[k] for k in result.to_json()} == json.loads(json.dumps(result.to_json()))
-    assert first["env_steps"] == 1234
-    assert first["versions"]["mjxsim"] == mjxsim.__version__
+    assert {k: found[k] for k in result.to_json()} == json.loads(json.dumps(result.to_json()))
+    assert found["env_steps"] == 1234
+    assert found["versions"]["mjxsim"] == mjxsim.__version__
     assert result.table() in printed
     assert str(written) in printed
 
@@ -283,7 +288,7 @@ def test_command_on_one_checkpoint_leaves_it_whole(run_directory):
         (["--engine", "cc"], 2, "did you mean 'c'"),
         (["--checkpoint", "/nowhere"], 2, "no directory /nowhere"),
         (["here"], 2, "unexpected 'here'"),
-        (["--episodes", "2", "--output", "/nowhere/e.json"], 1, "cannot write /nowhere/"),
+        (["--episodes", "2", "--output", "/nowhere/e.json"], 1, "cannot write /nowhere/e.json: "),
     ],
 )
 def test_command_answers_a_mistake_in_one_line(run_directory, capsys, arguments, code, message):
@@ -291,6 +296,21 @@ def test_command_answers_a_mistake_in_one_line(run_directory, capsys, arguments,
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ")
     assert message in line
+
+
+def test_command_without_opengl_still_writes_the_numbers(
+    run_directory, tmp_path, capsys, monkeypatch
+):
+    def nothing_draws() -> str:
+        raise NoRendererError("install a renderer")
+
+    monkeypatch.setattr(gl, "platform", nothing_draws)
+    output, video = tmp_path / "e.json", tmp_path / "v.mp4"
+    arguments = ["--episodes", "2", "--output", str(output), "--video", str(video)]
+    assert command.main(["--checkpoint", str(run_directory), *arguments]) == 1
+    assert capsys.readouterr().err == "error: no video: install a renderer\n"
+    assert json.loads(output.read_text("utf-8"))["episodes"] == 2
+    assert not video.exists()
 
 
 def test_command_needs_a_checkpoint(capsys):

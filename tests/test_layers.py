@@ -20,8 +20,8 @@ ONLY_FROM = {
     "orbax": ("learning/",),
     "optax": ("learning/",),
     "av": ("evaluation/",),
-    "tensorboardX": ("train.py",),
-    "rich": ("train.py",),
+    "tensorboardX": ("learning/tensorboard.py",),
+    "rich": ("learning/progress.py",),
 }
 
 

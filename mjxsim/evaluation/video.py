@@ -47,7 +47,7 @@ def record_video(
     episodes: int = 4,
     seed: int = 0,
     camera: str = "front",
-    size: tuple[int, int] = (480, 640),
+    size: tuple[int, int] = (720, 960),
 ) -> pathlib.Path:
     """Records fresh episodes of a policy as an MP4 (H.264), at the speed of simulated time.
 
@@ -89,7 +89,7 @@ def record_video_from_state(
     episodes: int = 4,
     seed: int = 0,
     camera: str = "front",
-    size: tuple[int, int] = (480, 640),
+    size: tuple[int, int] = (720, 960),
 ) -> pathlib.Path:
     """As `record_video`, for a policy (key, batch of states) -> actions."""
     if episodes < 1:

@@ -23,7 +23,11 @@ def short_chains() -> Iterator[None]:
         original = scan.body_tree
 
         def body_tree(
-            m: object, f: Callable[..., object], in_types: str, out_types: str, *args: object,
+            m: object,
+            f: Callable[..., object],
+            in_types: str,
+            out_types: str,
+            *args: object,
             **kwargs: object,
         ) -> object:
             def link(carry: object, *inputs: object) -> object:

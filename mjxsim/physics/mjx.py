@@ -22,6 +22,7 @@ from mjxsim.physics.base import (
     stale_sensors,
 )
 from mjxsim.physics.chains import short_chains
+from mjxsim.physics.line_search import exact_line_search
 from mjxsim.physics.overrides import check_fields, leaf_of, replaced
 
 
@@ -81,7 +82,7 @@ class MjxJax:
 
         def substep(carry: _Carry, _: None) -> tuple[_Carry, None]:
             data = base.replace(**vars(carry))
-            with short_chains():
+            with short_chains(), exact_line_search():
                 data = _substep(model, data)
             return _Carry(**{f: getattr(data, f) for f in vars(carry)}), None
 

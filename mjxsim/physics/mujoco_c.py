@@ -31,6 +31,9 @@ _CONTACT_FULL = int(mujoco.mjtWarning.mjWARN_CONTACTFULL)
 _CONSTRAINT_FULL = int(mujoco.mjtWarning.mjWARN_CNSTRFULL)
 _STATE = ("time", "qpos", "qvel")
 _DERIVED = ("xpos", "xquat", "site_xpos", "site_xmat", "sensordata")
+# Fields whose change ends a coincidence of frames that the compiler saw, and C takes shortcuts by.
+_FRAMES = frozenset({"body_ipos", "body_iquat", "geom_pos", "geom_quat", "site_pos", "site_quat"})
+_SAME_FRAMES = ("body_sameframe", "geom_sameframe", "site_sameframe")
 _MAX_BATCHES = 8  # thread pools kept alive per engine, one per batch size and set of overrides
 
 
@@ -245,6 +248,9 @@ class _BatchPool:
             batch = Batch(self._model, n, self._nthread)
             for field in _DERIVED:
                 batch.bind(field)
+            if _FRAMES & set(overrides):
+                for field in _SAME_FRAMES:
+                    batch.expand(field)[:] = int(mujoco.mjtSameFrame.mjSAMEFRAME_NONE)
         self._batches[key] = batch
         while len(self._batches) > _MAX_BATCHES:
             self._batches.popitem(last=False)

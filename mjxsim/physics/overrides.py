@@ -103,6 +103,10 @@ def leaf_of(model: mjx.Model, path: str) -> jax.Array | np.ndarray:
 def complete(model: mjx.Model, overrides: Overrides) -> dict[str, jax.Array]:
     """The overrides together with every derived constant they make stale.
 
+    A body that MuJoCo compiled as simple (free, its inertia aligned with its frame: most objects)
+    has a mass matrix without room for an offset: it keeps its `body_ipos` and `body_iquat`. To
+    vary them, compile the scene with an offset there.
+
     Args:
       model: the nominal MJX-JAX model.
       overrides: field -> value, each of the field's own shape; unbatched.
@@ -110,15 +114,41 @@ def complete(model: mjx.Model, overrides: Overrides) -> dict[str, jax.Array]:
     Returns:
       The same dict and, where masses, inertias, frames or armatures are among the fields,
       body_subtreemass, dof_M0, dof_invweight0, body_invweight0, tendon_invweight0 and
-      actuator_acc0 as `mj_setConst` (engine_setconst.c) defines them.
+      actuator_acc0 as `mj_setConst` (engine_setconst.c) defines them; where geom_size is,
+      geom_rbound of the primitive shapes (their inertia is the caller's to give).
 
     Raises:
-      ValueError: a field is unknown or structural.
+      ValueError: a field is unknown or structural, or (unless traced) offsets a simple body.
     """
     check_names(overrides)
     given = {k: jnp.asarray(v) for k, v in overrides.items()}
-    if not _INERTIAL & set(given):
-        return given
+    for field in ("body_ipos", "body_iquat"):
+        if field in given:
+            given[field] = _keep_simple(model, field, given[field])
+    derived = {}
+    if "geom_size" in given:
+        derived["geom_rbound"] = _bounding_radius(model, given["geom_size"])
+    if _INERTIAL & set(given):
+        derived |= _inertial_constants(model, given)
+    return {**derived, **given}
+
+
+def _keep_simple(model: mjx.Model, field: str, value: jax.Array) -> jax.Array:
+    """The value with the nominal rows of the simple bodies; raises if it is known to differ."""
+    simple = (model.body_simple != 0) & (np.arange(model.nbody) > 0)
+    nominal = leaf_of(model, field)
+    if not isinstance(value, jax.core.Tracer):
+        wrong = simple & ~np.isclose(value, nominal, atol=1e-6).all(axis=1)
+        for body in np.flatnonzero(wrong):
+            name = model.names[model.name_bodyadr[body] :].split(b"\0")[0].decode()
+            raise ValueError(
+                f"{field} of body {name!r} was compiled with its inertia aligned and cannot "
+                "differ per world; compile the scene with a small offset there"
+            )
+    return jnp.where(jnp.asarray(simple)[:, None], nominal, value)
+
+
+def _inertial_constants(model: mjx.Model, given: dict[str, jax.Array]) -> dict[str, jax.Array]:
     m = model.tree_replace(given)
     data = mjx.make_data(model).replace(qpos=jnp.asarray(model.qpos0, jnp.float32))
     with short_chains():
@@ -142,7 +172,23 @@ def complete(model: mjx.Model, overrides: Overrides) -> dict[str, jax.Array]:
     if model.nu:
         moment = data._impl.actuator_moment
         derived["actuator_acc0"] = jnp.linalg.norm(moment @ inverse, axis=-1)
-    return {**derived, **given}
+    return derived
+
+
+def _bounding_radius(model: mjx.Model, size: jax.Array) -> jax.Array:
+    """Radius of the sphere around each geom [m] (mjCGeom::GetRBound); (ngeom,)."""
+    kinds = mujoco.mjtGeom
+    radius = {
+        kinds.mjGEOM_SPHERE: size[:, 0],
+        kinds.mjGEOM_CAPSULE: size[:, 0] + size[:, 1],
+        kinds.mjGEOM_CYLINDER: jnp.hypot(size[:, 0], size[:, 1]),
+        kinds.mjGEOM_ELLIPSOID: size.max(axis=1),
+        kinds.mjGEOM_BOX: jnp.linalg.norm(size, axis=1),
+    }
+    result = leaf_of(model, "geom_rbound")
+    for kind, value in radius.items():
+        result = jnp.where(jnp.asarray(np.asarray(model.geom_type) == int(kind)), value, result)
+    return result
 
 
 def _subtree_mass(model: mjx.Model, body_mass: jax.Array) -> jax.Array:

@@ -1,0 +1,343 @@
+"""One process's part of a training run: compile, train, save, evaluate, report."""
+
+import contextlib
+import dataclasses
+import math
+import pathlib
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from typing import cast
+
+import jax
+from jax.stages import Compiled, Wrapped
+
+from mjxsim import config as configs
+from mjxsim.config import TrainConfig
+from mjxsim.envs import Env, State
+from mjxsim.evaluation import EvaluationResult, Evaluator, record_video
+from mjxsim.learning import checkpoint, memory, progress, provenance
+from mjxsim.learning.checkpoint import SaveError
+from mjxsim.learning.files import Json, write_json
+from mjxsim.learning.ppo import PPO, PolicyParams, TrainState, act
+from mjxsim.learning.run_dir import RunDir
+from mjxsim.learning.tensorboard import ScalarLog
+from mjxsim.physics import jit
+from mjxsim.rendering import NoRendererError
+from mjxsim.runs.load import Policy, build_policy, check_resumable, identity
+
+_EPISODE_METRICS = ("return", "success", "episode_length")
+_FAULTS = ("diverged", "invalid_action", "contact_overflow", "constraint_overflow")
+
+_COMMAND = "python -m mjxsim.train"
+
+
+class TrainingError(RuntimeError):
+    """A run that cannot go on; the message is one line."""
+
+
+class InterruptedRunError(Exception):
+    """A run stopped by a signal after its state was saved; the message says how to resume."""
+
+    def __init__(self, message: str, signum: int) -> None:
+        super().__init__(message)
+        self.signum = signum
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TrainResult:
+    """A finished run."""
+
+    directory: pathlib.Path
+    env: Env
+    policy: Policy  # deterministic: raw observations (..., n) -> actions (..., m)
+    evaluation: EvaluationResult
+    summary: Mapping[str, Json]  # what result.json holds
+    saved: bool  # whether the last state is on disk
+
+
+@dataclasses.dataclass
+class _Totals:
+    """What adds up over a run, interrupted or not; lives in the checkpoints' metadata.
+
+    Time between a process's last checkpoint and its being killed is not counted: it was not used.
+    """
+
+    wall_clock_s: float = 0.0  # of earlier processes
+    compile_s: float = 0.0  # of the start and the update; part of wall_clock_s
+    train_s: float = 0.0  # in the training loop
+    faults: dict[str, int] = dataclasses.field(default_factory=lambda: dict.fromkeys(_FAULTS, 0))
+
+
+class Session:
+    """One process's part of a run: compile, train, evaluate, report."""
+
+    def __init__(
+        self, config: TrainConfig, env: Env, ppo: PPO, directory: RunDir, started: float
+    ) -> None:
+        self.config, self.env, self.ppo, self.directory = config, env, ppo, directory
+        self.started = started  # by time.monotonic()
+        self.display = progress.display(sys.stdout)
+        self.totals = _Totals()
+        self.saved_step = -1  # env steps of the newest checkpoint that this process knows of
+        self.saved_at = time.monotonic()
+
+    def complete(self) -> TrainResult:
+        """Goes from where the run stands to its end. Raises as `mjxsim.train.run` does."""
+        write_json(self.directory.config, configs.to_json(self.config))
+        self.display.say(f"run directory: {self.directory.path}")
+        try:
+            state, updates = self._start()
+            if updates < self.ppo.num_updates:
+                state, updates = self._train(state, updates)
+            return self._finish(state, updates * self.ppo.steps_per_update)
+        except KeyboardInterrupt:  # while compiling or evaluating, or a second time
+            raise self._interrupted(self.saved_step, signal.SIGINT) from None
+
+    def _start(self) -> tuple[TrainState, int]:
+        """The state to go on from, and how many updates it has seen."""
+        key = jax.random.key(self.config.seed)
+        template = jax.eval_shape(self.ppo.init, key)
+        found = None
+        if self.config.resume:
+            found = checkpoint.latest(self.directory.checkpoints, self.display.say)
+            if found is None:
+                self.display.say("no checkpoint yet; starting from the beginning")
+        if found is None:
+            with self.display.phase("compiling the start"), self._fitting(None):
+                before = time.monotonic()
+                init = _compile(self.ppo.init, key)
+                self.totals.compile_s += time.monotonic() - before
+                state = cast(TrainState, jax.block_until_ready(init(key)))
+            return state, 0
+        check_resumable(found, self.config, self.env)
+        with self._fitting(None):
+            state = found.fill(template)
+        self.totals = _Totals(**found.metadata["totals"])
+        self.saved_step = found.step
+        self.display.say(
+            f"resuming {found.path} at {found.step} of {self.config.total_steps} steps"
+        )
+        return state, int(state.updates)
+
+    def _train(self, state: TrainState, updates: int) -> tuple[TrainState, int]:
+        before = time.monotonic()
+        with self.display.phase("compiling the update"), self._fitting(None):
+            update = _compile(self.ppo.update, state, donate=True)
+        self.totals.compile_s += time.monotonic() - before
+        per_update = self.ppo.steps_per_update
+        meter = progress.Meter(updates * per_update, self.config.total_steps)
+        self.saved_at = began = time.monotonic()
+        earlier = self.totals.train_s
+        with (
+            _signals() as caught,
+            ScalarLog(self.directory.tensorboard, updates * per_update, self._say) as log,
+            self.display.training(self.config.total_steps),
+        ):
+            while updates < self.ppo.num_updates:
+                with self._fitting(update):
+                    state, on_device = update(state)
+                    metrics = {k: float(v) for k, v in jax.device_get(on_device).items()}
+                updates += 1
+                steps = updates * per_update
+                self.totals.train_s = earlier + time.monotonic() - began
+                self._check(metrics, steps)
+                status = meter.update(
+                    steps, metrics["episodes"], metrics["return"], metrics["success"]
+                )
+                self.display.update(status)
+                log.add(steps, _scalars(metrics) | {"run/steps_per_s": status.steps_per_second})
+                if caught:
+                    self._save(state, steps)
+                    raise self._interrupted(steps, caught[0])
+                if updates < self.ppo.num_updates and self._due(updates):
+                    self._save(state, steps)
+        self._save(state, updates * per_update)
+        return state, updates
+
+    def _finish(self, state: TrainState, steps: int) -> TrainResult:
+        """Measures the policy on fresh episodes and writes down what came of the run."""
+        config, section = self.config, self.config.evaluation
+        policy = build_policy(config, self.env, state.policy)
+        network = self.ppo.network
+
+        # The parameters are an argument, so that the compiled program is found in the cache.
+        def by_params(params: PolicyParams, key: jax.Array, worlds: State) -> jax.Array:
+            return act(network, params, worlds.obs)
+
+        evaluator = Evaluator(self.env, by_params, episodes=section.episodes)
+        with self.display.phase(f"evaluating {section.episodes} episodes"):
+            evaluation = evaluator(state.policy, seed=section.seed)
+        wall_clock = self._wall_clock()
+        summary = self._summary(evaluation, steps, wall_clock)
+        saved = self.saved_step == steps
+        try:
+            write_json(self.directory.result, summary)
+        except OSError as error:
+            saved = False
+            self._say(f"error: cannot write {self.directory.result}: {error.strerror}")
+        if section.video:
+            self._record(policy)
+        for name, count in self.totals.faults.items():
+            if count:
+                self._say(f"warning: {name} in {count} of {steps} environment steps")
+        if self.saved_step != steps:
+            self._say(
+                "error: the last state could not be saved; free some disk space and repeat the end "
+                f"of this run with {self._resume_command()}"
+            )
+        low, high = evaluation.success_ci95
+        self._say(
+            f"success {evaluation.success_rate:.3f} [{low:.3f}, {high:.3f}] over "
+            f"{evaluation.episodes} episodes, {progress.count(steps)} steps, {wall_clock:.0f} s"
+        )
+        return TrainResult(self.directory.path, self.env, policy, evaluation, summary, saved)
+
+    def _summary(
+        self, evaluation: EvaluationResult, steps: int, wall_clock: float
+    ) -> dict[str, Json]:
+        return {
+            "task": self.config.task,
+            "robot": self.config.robot,
+            "success_rate": evaluation.success_rate,
+            "success_ci95": list(evaluation.success_ci95),
+            "episodes": evaluation.episodes,
+            "env_steps": steps,
+            "wall_clock_s": round(wall_clock, 3),
+            "compile_s": round(self.totals.compile_s, 3),
+            "train_s": round(self.totals.train_s, 3),
+            "steps_per_s": round(steps / max(self.totals.train_s, 1e-9), 1),
+            "engine": self.env.engine.name,
+            "device": provenance.device(),
+            "num_envs": self.config.num_envs,
+            "seed": self.config.seed,
+            "faults": dict(self.totals.faults),
+            "evaluation": cast(Json, evaluation.to_json()),
+            "versions": provenance.versions(),
+            "hardware": provenance.hardware(),
+        }
+
+    def _record(self, policy: Policy) -> None:
+        section = self.config.evaluation
+        try:
+            with self.display.phase("recording a video"):
+                record_video(
+                    self.env,
+                    policy,
+                    self.directory.video,
+                    episodes=section.video_episodes,
+                    seed=section.seed,
+                )
+        except NoRendererError as error:
+            self._say(f"no video: {error}")
+        except OSError as error:
+            self._say(f"no video: {error.strerror or error}")
+
+    def _due(self, updates: int) -> bool:
+        section = self.config.checkpoint
+        if section.every_updates is not None:
+            return updates % section.every_updates == 0
+        return time.monotonic() - self.saved_at >= section.every_seconds
+
+    def _save(self, state: TrainState, steps: int) -> None:
+        """Writes a checkpoint; if it cannot, says so, and training goes on to the next one."""
+        totals = dataclasses.replace(self.totals, wall_clock_s=self._wall_clock())
+        metadata: dict[str, Json] = {
+            "identity": identity(self.config, self.env),
+            "config": configs.to_json(self.config),
+            "totals": dataclasses.asdict(totals),
+        }
+        keep = self.config.checkpoint.keep
+        try:
+            checkpoint.save(self.directory.checkpoints, steps, state, metadata, keep=keep)
+            self.saved_step = steps
+        except SaveError as error:
+            self._say(f"warning: {error}; training goes on")
+        self.saved_at = time.monotonic()
+
+    def _check(self, metrics: Mapping[str, float], steps: int) -> None:
+        broken = [name for name, value in metrics.items() if not math.isfinite(value)]
+        if broken:
+            raise TrainingError(
+                f"{', '.join(broken)} not finite at step {steps}: lower --ppo.learning-rate; "
+                f"earlier checkpoints are in {self.directory.checkpoints}"
+            )
+        for name in _FAULTS:
+            count, before = int(metrics[name]), self.totals.faults[name]
+            if count and not before:
+                self._say(f"warning: {name} in {count} environment steps, first by step {steps}")
+            self.totals.faults[name] = before + count
+
+    def _interrupted(self, steps: int, signum: int) -> InterruptedRunError:
+        if self.saved_step < 0:
+            line = "interrupted before anything could be saved; begin again with"
+        elif self.saved_step == steps:
+            line = f"interrupted; step {steps} is saved; continue with"
+        else:
+            line = f"interrupted; only step {self.saved_step} is saved; continue with"
+        return InterruptedRunError(f"{line}: {self._resume_command()}", signum)
+
+    @contextlib.contextmanager
+    def _fitting(self, compiled: Compiled | None) -> Iterator[None]:
+        """Turns an exhausted device memory into one line with the batch that would fit."""
+        try:
+            yield
+        except (jax.errors.JaxRuntimeError, MemoryError) as error:
+            if not memory.is_out_of_memory(error):
+                raise
+            needed = None if compiled is None else memory.bytes_needed(compiled)
+            raise TrainingError(memory.explain(self.config.num_envs, needed)) from error
+
+    def _wall_clock(self) -> float:
+        return self.totals.wall_clock_s + time.monotonic() - self.started
+
+    def _resume_command(self) -> str:
+        return f"{_COMMAND} --resume --output-dir {self.directory.path}"
+
+    def _say(self, line: str) -> None:
+        self.display.say(line)
+
+
+def _compile(fun: object, *args: object, donate: bool = False) -> Compiled:
+    """Compiles ahead of time for arguments like these."""
+    wrapped = cast(Wrapped, jit(fun, donate_argnums=0 if donate else ()))  # type: ignore[arg-type]
+    return wrapped.lower(*args).compile()
+
+
+def _scalars(metrics: Mapping[str, float]) -> dict[str, float]:
+    """The metrics of an update under TensorBoard's tags; means over no episode are left out."""
+    tagged = {}
+    for name, value in metrics.items():
+        if name in _EPISODE_METRICS:
+            if metrics["episodes"]:
+                tagged[f"episode/{name}"] = value
+        elif name in _FAULTS:
+            tagged[f"faults/{name}"] = value
+        else:
+            tagged[f"learner/{name}"] = value
+    return tagged
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Collects SIGINT and SIGTERM for the loop to look at; a second one acts at once."""
+    caught: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield caught  # only the main thread may handle signals
+        return
+    previous = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
+
+    def catch(signum: int, frame: object) -> None:
+        caught.append(signum)
+        for s, handler in previous.items():
+            signal.signal(s, handler)
+
+    for s in previous:
+        signal.signal(s, catch)
+    try:
+        yield caught
+    finally:
+        for s, handler in previous.items():
+            signal.signal(s, handler)
