@@ -71,8 +71,8 @@ def test_engine_and_environment_steps(quick: bool, record: Record) -> None:
         jax.block_until_ready(bare_steps(data))
 
     for name, what, run in (
-        ("engine", "engine steps, random controls", engine_steps),
         ("env", "pick_cube environment steps, random actions", environment_steps),
+        ("engine", "engine steps, random controls", engine_steps),
     ):
 
         def ours(run: Callable[[State], object] = run) -> None:

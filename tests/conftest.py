@@ -39,6 +39,7 @@ FIELDS = (
     "dof_M0",
     "dof_invweight0",
     "body_invweight0",
+    "tendon_invweight0",
     "actuator_acc0",
 )
 

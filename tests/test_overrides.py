@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import mujoco
 import numpy as np
 import pytest
-from conftest import NUM_WORLDS, Worlds
+from conftest import NUM_WORLDS, Worlds, solve_arm
 from mujoco import mjx
 
 import mjxsim
@@ -19,7 +19,14 @@ from mjxsim.robots.panda.constants import PANDA
 from mjxsim.tasks.pick_cube import PickCube, PickCubeConfig
 
 INERTIAL = ("body_mass", "body_inertia", "body_ipos", "body_iquat", "dof_armature")
-DERIVED = ("body_subtreemass", "dof_M0", "dof_invweight0", "body_invweight0", "actuator_acc0")
+DERIVED = (
+    "body_subtreemass",
+    "dof_M0",
+    "dof_invweight0",
+    "body_invweight0",
+    "tendon_invweight0",
+    "actuator_acc0",
+)
 PARAMETERS = (
     *INERTIAL,
     "site_pos",
@@ -48,16 +55,21 @@ def shifted_link(spec: mujoco.MjSpec) -> None:
 
 
 def shifted_hand(spec: mujoco.MjSpec) -> None:
-    """The fingers' inertial frames are their own frames, of which C makes use."""
+    """A finger's inertial frame is its own frame, of which C makes use."""
     spec.body("hand").ipos = [0.03125, 0.0625, 0.0]
-    for body in (spec.body(g.parent.name) for g in spec.geoms if g.name == "left_pad_1"):
-        body.ipos = [0.0, 0.015625, 0.03125]
+    finger = spec.body("left_finger")
+    finger.ipos = [0.0, 0.015625, 0.03125]
+    finger.mass = 0.03125
     spec.site(PANDA.tcp_site).pos = [0.015625, 0.0, 0.125]
 
 
 def more_armature(spec: mujoco.MjSpec) -> None:
-    for name, armature in zip(PANDA.arm_joints, (0.25, 0.5, 0.125, 0.25, 0.5, 0.0625, 1.0)):
+    for name, armature in zip(
+        PANDA.arm_joints, (0.25, 0.5, 0.125, 0.25, 0.5, 0.0625, 1.0), strict=True
+    ):
         spec.joint(name).armature = armature
+    for name in PANDA.gripper_joints:
+        spec.joint(name).armature = 4.0
 
 
 def softer_servo(spec: mujoco.MjSpec) -> None:
@@ -165,35 +177,54 @@ def begin(model: mujoco.MjModel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     home = model.key("home")
     qpos, qvel, ctrl = home.qpos.copy(), np.zeros(model.nv), home.ctrl.copy()
     qpos[7:9] = 0.02  # away from the fingers' limits
+    qpos[11] = 0.01999  # in the table by as much as float32 sees too
     ctrl[:8] = qpos[:8] + np.array([0.05, -0.05, 0.03, 0.05, -0.05, 0.05, -0.05, 0.0])
     qvel[9:15] = [0.5, 0.25, 0.0, 0.0, 0.0, 1.0]
     return qpos.astype(np.float32), qvel.astype(np.float32), ctrl.astype(np.float32)
 
 
-def advanced(engine: Engine, overrides: dict[str, np.ndarray], steps: int) -> PhysicsState:
-    """One world of C after some steps."""
+def begin_closing(model: mujoco.MjModel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The fingers close on the cube, 1 cm off their middle, so that one pushes it."""
+    home = model.key("home")
+    qpos, qvel, ctrl = home.qpos.copy(), np.zeros(model.nv), home.ctrl.copy()
+    qpos[:7] = ctrl[:7] = solve_arm(model, (0.5, 0.0, 0.02))
+    qpos[10] += 0.01
+    ctrl[7] = PANDA.gripper_closed_ctrl
+    return qpos.astype(np.float32), qvel.astype(np.float32), ctrl.astype(np.float32)
+
+
+Start = Callable[[mujoco.MjModel], tuple[np.ndarray, np.ndarray, np.ndarray]]
+
+
+def advanced(
+    engine: Engine, overrides: dict[str, np.ndarray], start: Start = begin, steps: int = 10
+) -> PhysicsState:
+    """One world after some control steps."""
     home = engine.model.key("home")
     mocap = home.mpos.reshape(-1, 3), home.mquat.reshape(-1, 4)
     overrides = {k: jnp.asarray(v) for k, v in overrides.items()}
-    state = engine.init(overrides, *map(jnp.asarray, begin(engine.model)), *mocap)
+    state = engine.init(overrides, *map(jnp.asarray, start(engine.model)), *mocap)
     step = mjxsim.jit(engine.step)
     for _ in range(steps):
         state = step(overrides, state, state.ctrl)
     return state
 
 
+@pytest.mark.parametrize("start", (begin, begin_closing))
 def test_c_steps_the_compiled_model(
-    variants: list[Variant], pick_cube_model: mujoco.MjModel
+    start: Start, variants: list[Variant], pick_cube_model: mujoco.MjModel
 ) -> None:
     engine = MujocoC(pick_cube_model, 5)
-    unchanged = advanced(engine, {}, 10)
+    unchanged = advanced(engine, {}, start)
+    changed = set()
     for variant in variants:
-        got = advanced(engine, variant.overrides, 10)
-        fresh = advanced(MujocoC(variant.model, 5), {}, 10)
+        got = advanced(engine, variant.overrides, start)
+        # `start` of the nominal model: the change may move the hand.
+        fresh = advanced(MujocoC(variant.model, 5), {}, lambda _: start(pick_cube_model))
         if set(DERIVED).isdisjoint(variant.overrides):  # the very same numbers: the very same step
             np.testing.assert_array_equal(got.raw["row"], fresh.raw["row"], err_msg=variant.name)
-        else:  # derived constants are float32 there (1e-4 of a regularization), float64 here
-            for field in ("qpos", "qvel"):
+        else:  # derived constants are float32 here and float64 there
+            for field in ("qpos", "qvel", "site_xpos"):
                 np.testing.assert_allclose(
                     getattr(got, field),
                     getattr(fresh, field),
@@ -201,7 +232,10 @@ def test_c_steps_the_compiled_model(
                     atol=2e-6,
                     err_msg=f"{variant.name}: {field}",
                 )
-        assert np.abs(got.qpos - unchanged.qpos).max() > 1e-4, variant.name
+        if np.abs(got.qpos - unchanged.qpos).max() > 1e-5:
+            changed.add(variant.name)
+    # A cube slides the same whatever its mass; a closing hand slides nothing.
+    assert {v.name for v in variants} - changed == ({"heavier_cube"} if start is begin else set())
 
 
 @pytest.mark.parametrize("name", ("mjx", "warp"))
@@ -217,7 +251,7 @@ def test_every_world_steps_its_own_compiled_model(
     state = w.init(*begin(w.engine.model), overrides=overrides)
     state = w.run(state, 50, overrides=overrides)
     for lane, variant in enumerate(chosen):
-        expected = advanced(MujocoC(variant.model, 5), {}, 10)
+        expected = advanced(MujocoC(variant.model, 5), {})
         # The arm as in test_parity; the cube slides on the table and loses 0.4 m/s and more to a
         # friction that both solvers find to about 1e-4.
         for field, arm, cube in (("qpos", 1e-5, 2e-4), ("qvel", 1e-4, 5e-3)):

@@ -129,10 +129,13 @@ class MjxJax:
             return self.mx, self.template
         model, template = self.mx, self.template
         if "dof_frictionloss" in overrides:
-            # Rows exist only where the compiled model has friction loss; make them all.
+            # Rows exist only where the compiled model has friction loss: make them all. A row of
+            # exactly zero would hold its joint like an equality.
             rows = np.ones(self.model.nv, bool)
             model = model.tree_replace({"_impl.dof_hasfrictionloss": rows})
             template = mjx.make_data(model)
+            loss = jnp.maximum(overrides["dof_frictionloss"], mujoco.mjMINVAL)
+            overrides = {**overrides, "dof_frictionloss": loss}
         parameters = {f.name for f in mjx.Model.fields()}
         parameters |= {f"opt.{f.name}" for f in mjx.Option.fields()}
         for field in overrides:

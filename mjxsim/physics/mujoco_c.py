@@ -237,7 +237,7 @@ class _BatchPool:
 
     @contextlib.contextmanager
     def borrow(self, n: int, overrides: dict[str, np.ndarray]) -> Iterator[Batch]:
-        """A batch of `n` worlds with these overrides; locked, for it serves one thread at a time."""
+        """A batch of `n` worlds with these overrides; locked: it serves one thread at a time."""
         with self._lock:
             yield self._batch(n, overrides)
 
