@@ -58,15 +58,13 @@ class ControlConfig:
                 raise ValueError(f"control {name} must be positive, got {value}")
 
 
-@flax.struct.dataclass
-class JointControlState:
+class JointControlState(flax.struct.PyTreeNode):
     """What a joint controller remembers between control steps."""
 
     joint_target: jax.Array  # (n,) [rad], the last commanded joint positions
 
 
-@flax.struct.dataclass
-class TcpControlState:
+class TcpControlState(flax.struct.PyTreeNode):
     """What an end-effector controller remembers between control steps."""
 
     joint_target: jax.Array  # (n,) [rad], the last commanded joint positions

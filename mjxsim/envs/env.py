@@ -7,20 +7,18 @@ from typing import Any
 import flax.struct
 import jax
 import jax.numpy as jnp
-from mujoco import mjx
 
 from mjxsim.control import Controller, EndEffectorDelta
-from mjxsim.physics import Engine, PhysicsState, complete
+from mjxsim.physics import Engine, Model, PhysicsState, complete, put_model
 from mjxsim.physics.base import Overrides
 from mjxsim.robots.base import RobotSpec
 from mjxsim.tasks import AnyTask
 
 # A pure function (key, nominal model) -> per-world values of model fields.
-Randomizer = Callable[[jax.Array, mjx.Model], Overrides]
+Randomizer = Callable[[jax.Array, Model], Overrides]
 
 
-@flax.struct.dataclass
-class State:
+class State(flax.struct.PyTreeNode):
     """Everything about one running world: save it, restore it, continue bit for bit."""
 
     physics: PhysicsState
@@ -33,8 +31,7 @@ class State:
     key: jax.Array  # from which the next episode is drawn
 
 
-@flax.struct.dataclass
-class Transition:
+class Transition(flax.struct.PyTreeNode):
     """What one control step gave."""
 
     obs: jax.Array  # (observation_size,) before the step
@@ -174,7 +171,7 @@ class Env:
     def _overrides(self, key: jax.Array) -> dict[str, jax.Array]:
         if self.randomizer is None:
             return {}
-        nominal = mjx.put_model(self.engine.model, impl="jax")
+        nominal = put_model(self.engine.model)
         return complete(nominal, self.randomizer(key, nominal))
 
     def _contact_force(self, physics: PhysicsState) -> jax.Array:

@@ -6,7 +6,7 @@ import numpy as np
 from mjxsim import control as controllers
 from mjxsim.control import ControlConfig
 from mjxsim.envs.env import Env, Randomizer
-from mjxsim.physics import make_engine
+from mjxsim.physics import Engine, make_engine
 from mjxsim.robots import registry as robots
 from mjxsim.tasks import TaskConfig
 from mjxsim.tasks import registry as tasks
@@ -64,7 +64,7 @@ def make(
     )
 
 
-def _layout(task: tasks.AnyTask, engine: object) -> dict[str, slice]:
+def _layout(task: tasks.AnyTask, engine: Engine) -> dict[str, slice]:
     """Where each named part of the observation lies, found by tracing, without computing."""
 
     def observe(key: jax.Array) -> dict[str, jax.Array]:
@@ -84,4 +84,6 @@ def _layout(task: tasks.AnyTask, engine: object) -> dict[str, slice]:
 
     shapes = jax.eval_shape(ordered, jax.random.key(0))
     stops = np.cumsum([s.shape[0] for s in shapes]).tolist()
-    return {n: slice(stop - s.shape[0], stop) for n, s, stop in zip(names, shapes, stops, strict=True)}
+    return {
+        n: slice(stop - s.shape[0], stop) for n, s, stop in zip(names, shapes, stops, strict=True)
+    }

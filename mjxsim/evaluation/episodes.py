@@ -17,8 +17,7 @@ def from_observations(policy: ObservationPolicy) -> Policy:
     return lambda key, state: policy(state.obs)
 
 
-@flax.struct.dataclass
-class Episodes:
+class Episodes(flax.struct.PyTreeNode):
     """What happened in each of n episodes, up to and including the step that ended it."""
 
     success: jax.Array  # bool (n,), the task's condition held for its time, and nothing broke
@@ -33,8 +32,7 @@ class Episodes:
     overflowed: jax.Array  # bool (n,), more contacts or constraints than the engine has room for
 
 
-@flax.struct.dataclass
-class Tally:
+class Tally(flax.struct.PyTreeNode):
     """Episodes in progress: sums so far, and who is still running."""
 
     running: jax.Array  # bool (n,)

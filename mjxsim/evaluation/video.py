@@ -22,8 +22,7 @@ _RUNNING, _SUCCESS, _ENDED = (70, 75, 80), (40, 170, 80), (200, 60, 50)
 _HOLD = 0.5  # [s] for which the last picture stays
 
 
-@flax.struct.dataclass
-class Shots:
+class Shots(flax.struct.PyTreeNode):
     """What has to be drawn of every world at one moment; `record` stacks moments in front."""
 
     qpos: jax.Array  # (n, nq)

@@ -1,6 +1,7 @@
 """Actor and critic networks."""
 
 from collections.abc import Sequence
+from typing import Any, cast
 
 import flax.linen as nn
 import flax.struct
@@ -41,9 +42,12 @@ class ActorCritic(nn.Module):
         log_std = self.param("log_std", init, (self.action_size,))
         return Outputs(Gaussian(mean, jnp.broadcast_to(log_std, mean.shape)), value)
 
+    def forward(self, params: Any, obs: jax.Array) -> "Outputs":
+        """`apply` with the type of what it gives."""
+        return cast(Outputs, self.apply(params, obs))
 
-@flax.struct.dataclass
-class Gaussian:
+
+class Gaussian(flax.struct.PyTreeNode):
     """A diagonal normal distribution over actions."""
 
     mean: jax.Array  # (..., action_size)
@@ -63,8 +67,7 @@ class Gaussian:
         return (self.log_std + 0.5 * jnp.log(2.0 * jnp.pi * jnp.e)).sum(-1)
 
 
-@flax.struct.dataclass
-class Outputs:
+class Outputs(flax.struct.PyTreeNode):
     """What the network says of a batch of observations."""
 
     policy: Gaussian

@@ -7,8 +7,7 @@ import jax
 import jax.numpy as jnp
 
 
-@flax.struct.dataclass
-class Normalizer:
+class Normalizer(flax.struct.PyTreeNode):
     """Mean and variance of every observation seen."""
 
     count: jax.Array  # float32 ()

@@ -43,16 +43,14 @@ class PPOConfig:
                 raise ValueError(f"ppo {name} must be at least 1, got {getattr(self, name)}")
 
 
-@flax.struct.dataclass
-class PolicyParams:
+class PolicyParams(flax.struct.PyTreeNode):
     """All that acting needs."""
 
     params: Any  # the networks' weights
     normalizer: Normalizer
 
 
-@flax.struct.dataclass
-class TrainState:
+class TrainState(flax.struct.PyTreeNode):
     """A run between two updates, complete: continuing from a copy gives the same bits."""
 
     policy: PolicyParams
@@ -64,8 +62,7 @@ class TrainState:
     updates: jax.Array  # int32 ()
 
 
-@flax.struct.dataclass
-class _Sample:
+class _Sample(flax.struct.PyTreeNode):
     """One decision as the learner needs it; leaves (..., ) with any leading axes."""
 
     obs: jax.Array  # (..., n), raw
@@ -176,7 +173,7 @@ class PPO:
             carry: tuple[State, jax.Array, jax.Array], key: jax.Array
         ) -> tuple[tuple[State, jax.Array, jax.Array], Any]:
             env_state, returns, lengths = carry
-            out = self.network.apply(policy.params, policy.normalizer(env_state.obs))
+            out = self.network.forward(policy.params, policy.normalizer(env_state.obs))
             action = out.policy.sample(key)
             env_state, transition = step_autoreset(self.env, env_state, action)
             done = transition.terminated | transition.truncated
@@ -207,7 +204,7 @@ class PPO:
         c = self.config
 
         def value_of(obs: jax.Array) -> jax.Array:
-            return self.network.apply(policy.params, policy.normalizer(obs)).value
+            return self.network.forward(policy.params, policy.normalizer(obs)).value
 
         value, next_value = value_of(t.obs), value_of(t.next_obs)
         delta = t.reward + c.discount * next_value * ~t.terminated - value
@@ -255,7 +252,7 @@ class PPO:
 
     def _loss(self, params: Any, batch: _Sample) -> tuple[jax.Array, dict[str, jax.Array]]:
         c = self.config
-        out = self.network.apply(params, batch.obs)
+        out = self.network.forward(params, batch.obs)
         log_ratio = out.policy.log_prob(batch.action) - batch.log_prob
         ratio = jnp.exp(log_ratio)
         advantage = (batch.advantage - batch.advantage.mean()) / (batch.advantage.std() + 1e-8)
@@ -281,5 +278,5 @@ def make_network(config: PPOConfig, action_size: int) -> ActorCritic:
 
 def act(network: ActorCritic, policy: PolicyParams, obs: jax.Array) -> jax.Array:
     """The deterministic action, in [-1, 1], for raw observations (..., observation_size)."""
-    out = network.apply(policy.params, policy.normalizer(obs))
+    out = network.forward(policy.params, policy.normalizer(obs))
     return jnp.clip(out.policy.mean, -1.0, 1.0)

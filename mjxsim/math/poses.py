@@ -7,8 +7,7 @@ import jax.numpy as jnp
 from mjxsim.math import rotations
 
 
-@flax.struct.dataclass
-class Pose:
+class Pose(flax.struct.PyTreeNode):
     """A frame: where it is and how it is turned, seen from a parent frame (often the world)."""
 
     pos: jax.Array  # (3,) [m]

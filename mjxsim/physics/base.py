@@ -20,8 +20,7 @@ Overrides = Mapping[str, jax.Array]
 MAX_SPEED = 1e4
 
 
-@flax.struct.dataclass
-class Faults:
+class Faults(flax.struct.PyTreeNode):
     """What went wrong in one world since its last reset; counts of control steps."""
 
     diverged: jax.Array  # int32 (), steps whose result was not finite and was discarded
@@ -42,8 +41,7 @@ class Faults:
         )
 
 
-@flax.struct.dataclass
-class PhysicsState:
+class PhysicsState(flax.struct.PyTreeNode):
     """One world at the end of a control step. Frames are the world's; quaternions are wxyz.
 
     Poses and the sensors of the position and velocity stages are current. Sensors of the
@@ -68,9 +66,20 @@ class PhysicsState:
 class Engine(Protocol):
     """Steps worlds of one compiled model; every method is pure, unbatched and vmappable."""
 
-    name: str
-    model: mujoco.MjModel
-    substeps: int  # physics steps per control step
+    @property
+    def name(self) -> str:
+        """As `mjxsim.make` takes it."""
+        ...
+
+    @property
+    def model(self) -> mujoco.MjModel:
+        """The nominal model."""
+        ...
+
+    @property
+    def substeps(self) -> int:
+        """Physics steps per control step."""
+        ...
 
     def init(
         self,

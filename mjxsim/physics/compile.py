@@ -43,7 +43,7 @@ def configure() -> None:
         os.environ.setdefault("NPROC", "8")
     # TF32 makes policies fail that float32 trains (mujoco_playground, README).
     jax.config.update("jax_default_matmul_precision", "highest")
-    if jax.config.jax_compilation_cache_dir is None:
+    if jax.config.jax_compilation_cache_dir is None:  # pyright: ignore[reportAttributeAccessIssue]
         root = os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")
         jax.config.update("jax_compilation_cache_dir", str(pathlib.Path(root) / "mjxsim" / "jax"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)

@@ -26,8 +26,7 @@ from mjxsim.physics.line_search import exact_line_search
 from mjxsim.physics.overrides import check_fields, leaf_of, replaced
 
 
-@flax.struct.dataclass
-class _Carry:
+class _Carry(flax.struct.PyTreeNode):
     """What one substep hands to the next."""
 
     time: jax.Array  # () [s]

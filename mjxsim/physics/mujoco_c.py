@@ -48,6 +48,7 @@ class MujocoC:
     substeps: int
     nthread: int = 0
     name: str = "c"
+    _pool: "_BatchPool" = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_pool", _BatchPool(self.model, self.nthread))

@@ -100,6 +100,14 @@ def leaf_of(model: mjx.Model, path: str) -> jax.Array | np.ndarray:
     return functools.reduce(getattr, path.split("."), model)
 
 
+Model = mjx.Model  # of MJX-JAX; what randomizers read
+
+
+def put_model(model: mujoco.MjModel) -> Model:
+    """The MJX-JAX model of a compiled model, for `complete`."""
+    return mjx.put_model(model, impl="jax")
+
+
 def complete(model: mjx.Model, overrides: Overrides) -> dict[str, jax.Array]:
     """The overrides together with every derived constant they make stale.
 

@@ -42,8 +42,7 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 
-@flax.struct.dataclass
-class _Carry:
+class _Carry(flax.struct.PyTreeNode):
     """What one control step hands to the next."""
 
     time: jax.Array  # () [s]
@@ -54,8 +53,7 @@ class _Carry:
     sensordata: jax.Array  # (nsensordata,)
 
 
-@flax.struct.dataclass
-class _Inputs:
+class _Inputs(flax.struct.PyTreeNode):
     """What a control step needs of one world."""
 
     overrides: dict[str, jax.Array]
@@ -65,8 +63,7 @@ class _Inputs:
     mocap_quat: jax.Array  # (nmocap, 4)
 
 
-@flax.struct.dataclass
-class _Outputs:
+class _Outputs(flax.struct.PyTreeNode):
     """What a control step gives of one world."""
 
     carry: _Carry

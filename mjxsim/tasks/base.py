@@ -6,7 +6,7 @@ its names become indices, and is a frozen dataclass of unbatched functions from 
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
 import flax.struct
 import jax
@@ -15,6 +15,9 @@ import mujoco
 
 from mjxsim.physics.base import PhysicsState
 from mjxsim.robots.base import RobotSpec
+
+if TYPE_CHECKING:
+    from mjxsim.tasks.handles import RobotHandle
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,8 +45,7 @@ S = TypeVar("S")  # a task's own state: a frozen pytree of latches, counters and
 C = TypeVar("C", bound=TaskConfig)
 
 
-@flax.struct.dataclass
-class Start(Generic[S]):
+class Start(flax.struct.PyTreeNode, Generic[S]):
     """How one episode begins."""
 
     qpos: jax.Array  # (nq,)
@@ -67,8 +69,7 @@ class Start(Generic[S]):
         )
 
 
-@flax.struct.dataclass
-class Motion:
+class Motion(flax.struct.PyTreeNode):
     """What a scripted expert wants next, in terms that any end-effector controller can follow."""
 
     tcp: jax.Array  # (3,) [m] where the TCP should be, world frame
@@ -78,7 +79,15 @@ class Motion:
 class Task(Protocol[C, S]):
     """A frozen dataclass of these functions; all but the first two are pure and unbatched."""
 
-    config: C
+    @property
+    def config(self) -> C:
+        """How it was built."""
+        ...
+
+    @property
+    def robot(self) -> "RobotHandle":
+        """Where the robot's parts are."""
+        ...
 
     @staticmethod
     def scene(config: C, robot: RobotSpec) -> mujoco.MjSpec:

@@ -9,7 +9,6 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import mujoco
-import numpy as np
 
 from mjxsim import scenes
 from mjxsim.math import reach_reward, rotations
@@ -37,8 +36,7 @@ class PickCubeConfig(TaskConfig):
     grasp_force: float = 0.5  # [N] on each finger's pad for a grasp
 
 
-@flax.struct.dataclass
-class PickCubeState:
+class PickCubeState(flax.struct.PyTreeNode):
     """What pick_cube remembers."""
 
     goal: jax.Array  # (3,) [m]
@@ -72,7 +70,7 @@ class PickCube:
 
     @classmethod
     def build(cls, config: PickCubeConfig, robot: RobotSpec, model: mujoco.MjModel) -> Self:
-        state = PickCubeState(goal=np.zeros(3, np.float32), held=np.int32(0))
+        state = PickCubeState(goal=jnp.zeros(3), held=jnp.int32(0))
         return cls(
             config,
             RobotHandle.bind(robot, model),

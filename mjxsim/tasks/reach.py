@@ -8,7 +8,6 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import mujoco
-import numpy as np
 
 from mjxsim import scenes
 from mjxsim.math import reach_reward
@@ -28,8 +27,7 @@ class ReachConfig(TaskConfig):
     joint_noise: float = 0.1  # [rad] half-width of the uniform start around home
 
 
-@flax.struct.dataclass
-class ReachState:
+class ReachState(flax.struct.PyTreeNode):
     """What reach remembers."""
 
     goal: jax.Array  # (3,) [m]
@@ -57,7 +55,7 @@ class Reach:
 
     @classmethod
     def build(cls, config: ReachConfig, robot: RobotSpec, model: mujoco.MjModel) -> Self:
-        state = ReachState(goal=np.zeros(3, np.float32), held=np.int32(0))
+        state = ReachState(goal=jnp.zeros(3), held=jnp.int32(0))
         return cls(config, RobotHandle.bind(robot, model), Start.home(model, state))
 
     def reset(self, key: jax.Array) -> Start[ReachState]:
