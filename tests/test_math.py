@@ -212,9 +212,9 @@ def test_tolerance_with_open_bounds_and_without_margin():
     ],
 )
 def test_tolerance_says_what_is_wrong_in_one_line(arguments, said):
-    with pytest.raises(ValueError, match="[^\n]*") as error:
+    with pytest.raises(ValueError, match=said) as error:
         tolerance(jnp.float32(0.0), **arguments)
-    assert said in str(error.value) and "\n" not in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def test_reach_reward():

@@ -22,8 +22,10 @@ from mjxsim.physics.base import (
     stale_sensors,
 )
 from mjxsim.physics.chains import short_chains
+from mjxsim.physics.compile import collector_paused
 from mjxsim.physics.line_search import exact_line_search
 from mjxsim.physics.overrides import check_fields, leaf_of, replaced
+from mjxsim.physics.tendons import joint_tendons
 
 
 class _Carry(flax.struct.PyTreeNode):
@@ -81,7 +83,7 @@ class MjxJax:
 
         def substep(carry: _Carry, _: None) -> tuple[_Carry, None]:
             data = base.replace(**vars(carry))
-            with short_chains(), exact_line_search():
+            with short_chains(), joint_tendons(), exact_line_search():
                 data = _substep(model, data)
             return _Carry(**{f: getattr(data, f) for f in vars(carry)}), None
 
@@ -95,7 +97,8 @@ class MjxJax:
                 sensordata=physics.sensordata,
             )
         )
-        after, _ = jax.lax.scan(substep, before, length=self.substeps)
+        with collector_paused():
+            after, _ = jax.lax.scan(substep, before, length=self.substeps)
         bad = ~is_sane(after.qpos, after.qvel) | ~is_sane(physics.qpos, physics.qvel)
         bad |= ~jnp.isfinite(ctrl).all()  # clipping would hide it
         after = jax.tree.map(lambda old, new: jnp.where(bad, old, new), before, after)
@@ -145,14 +148,14 @@ class MjxJax:
     def _read(self, model: mjx.Model, data: mjx.Data, faults: Faults) -> PhysicsState:
         """Poses and position and velocity sensors of the state in `data`."""
         forces = data.sensordata
+        stale = stale_sensors(self.model)
         with short_chains():
             data = mjx.kinematics(model, data)
-            data = mjx.com_pos(model, data)
-            if self.model.nsensor:
+            if not stale.all():
+                data = mjx.com_pos(model, data)
                 data = mjx.com_vel(model, data)
                 data = mjx.sensor_pos(model, data)
                 data = mjx.sensor_vel(model, data)
-        stale = stale_sensors(self.model)
         return PhysicsState(
             time=data.time,
             qpos=data.qpos,

@@ -9,6 +9,7 @@ import functools
 from collections.abc import Mapping
 
 import jax
+import jax.core
 import jax.numpy as jnp
 import mujoco
 import numpy as np
@@ -193,7 +194,7 @@ def _bounding_radius(model: mjx.Model, size: jax.Array) -> jax.Array:
         kinds.mjGEOM_ELLIPSOID: size.max(axis=1),
         kinds.mjGEOM_BOX: jnp.linalg.norm(size, axis=1),
     }
-    result = leaf_of(model, "geom_rbound")
+    result = jnp.asarray(leaf_of(model, "geom_rbound"))
     for kind, value in radius.items():
         result = jnp.where(jnp.asarray(np.asarray(model.geom_type) == int(kind)), value, result)
     return result
