@@ -4,6 +4,7 @@ import contextlib
 import gc
 import os
 import pathlib
+import sys
 from collections.abc import Callable, Iterator
 from typing import ParamSpec, TypeVar
 
@@ -57,7 +58,9 @@ def configure() -> None:
     """
     # With two cores XLA's own thread pool can wait for itself after a parallel loop (seen as a
     # hang after compiling); a few more threads than cores cure it and cost nothing measurable.
-    if (os.cpu_count() or 1) < 8:
+    # XLA counts the cores that this process may use: in a container fewer than the machine has.
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
+    if (cores or 1) < 8:
         os.environ.setdefault("NPROC", "8")
     # TF32 makes policies fail that float32 trains (mujoco_playground, README).
     jax.config.update("jax_default_matmul_precision", "highest")

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 import jax
 import jax.numpy as jnp
 import mujoco
+import numpy as np
 from mujoco import mjx
 from mujoco.mjx._src import solver
 
@@ -39,12 +40,10 @@ def exact_line_search() -> Iterator[None]:
             point = original(m, d, ctx, alpha, jv, quad, *rest)
             if m.opt.cone != mujoco.mjtCone.mjCONE_PYRAMIDAL:
                 return point
-            gauss = rest[0]
-            start = _rows(m, d, ctx, jnp.zeros_like(alpha), jv, quad)
-            rows = _rows(m, d, ctx, alpha, jv, quad)
-            constant = jnp.sum(rows[:, 0] - start[:, 0])
-            linear, square = gauss[1:] + rows[:, 1:].sum(axis=0)
-            return point.replace(cost=alpha * (linear + alpha * square) + constant)
+            # The cost is a parabola whose slope and curvature at alpha are known; what is left is
+            # the constant part of the rows that began or ceased to push on the way from 0.
+            parabola = alpha * (point.deriv_0 - 0.5 * alpha * point.deriv_1)
+            return point.replace(cost=parabola + _constant(m, d, ctx, alpha, jv, quad))
 
         solver._LSPoint.create = create
         try:
@@ -53,7 +52,7 @@ def exact_line_search() -> Iterator[None]:
             solver._LSPoint.create = original
 
 
-def _rows(
+def _constant(
     m: mjx.Model,
     d: mjx.Data,
     ctx: solver.Context,
@@ -61,18 +60,24 @@ def _rows(
     jv: jax.Array,
     quad: jax.Array,
 ) -> jax.Array:
-    """The parabola of each constraint's cost that holds at `alpha`; (nefc, 3).
+    """How much the constant terms of the rows' parabolas change from 0 to `alpha`; ().
 
-    As `_LSPoint.create` has it: equalities always, friction loss in one of three zones, the others
-    where they push.
+    Equalities always count, limits and contacts where they push, friction loss in one of three
+    zones, as `_LSPoint.create` has it. `quad` is (nefc, 3): the parabola of each row.
     """
-    x = ctx.Jaref + alpha * jv
-    always = d._impl.ne + d._impl.nf
-    active = (x < 0).at[:always].set(True)
+    moved = ctx.Jaref + alpha * jv
+    always = np.arange(ctx.Jaref.shape[0]) < d._impl.ne + d._impl.nf
+    change = ((moved < 0) & ~always).astype(jnp.float32) - ((ctx.Jaref < 0) & ~always)
+    constant = jnp.sum(change * quad[:, 0])
     if m._impl.dof_hasfrictionloss.any() or m._impl.tendon_hasfrictionloss.any():
-        f = d._impl.efc_frictionloss
-        rf = f / (d._impl.efc_D + (d._impl.efc_D == 0.0) * mujoco.mjMINVAL)
-        sign = jnp.where(x >= rf, 1.0, -1.0)
-        slope = jnp.stack([f * (sign * ctx.Jaref - 0.5 * rf), sign * f * jv, 0 * f], axis=1)
-        quad = jnp.where(((f > 0) & (jnp.abs(x) >= rf))[:, None], slope, quad)
-    return quad * active[:, None]
+        before, after = _friction(d, ctx, ctx.Jaref, quad), _friction(d, ctx, moved, quad)
+        constant += jnp.sum(after - before)
+    return constant
+
+
+def _friction(d: mjx.Data, ctx: solver.Context, x: jax.Array, quad: jax.Array) -> jax.Array:
+    """The constant terms of the rows of friction loss at `x`, and 0 for other rows; (nefc,)."""
+    f = d._impl.efc_frictionloss
+    rf = f / (d._impl.efc_D + (d._impl.efc_D == 0.0) * mujoco.mjMINVAL)
+    slipping = f * (jnp.where(x >= rf, 1.0, -1.0) * ctx.Jaref - 0.5 * rf)
+    return jnp.where(f > 0, jnp.where(jnp.abs(x) >= rf, slipping, quad[:, 0]), 0.0)
