@@ -26,7 +26,7 @@ from mjxsim.evaluation import (
     run_episodes,
     wilson_interval,
 )
-from mjxsim.evaluation.episodes import Tally
+from mjxsim.evaluation.episodes import Tally, episode_keys
 from mjxsim.evaluation.metrics import summarize
 from mjxsim.learning import checkpoint
 from mjxsim.learning.normalize import Normalizer
@@ -89,8 +89,9 @@ def test_episodes_are_those_of_a_plain_loop(reach):
     act = mjxsim.jit(lambda obs: wiggle(obs[None])[0])
     seed, n = 3, 7
     rows = []
+    keys, _ = episode_keys(seed, np.arange(n, dtype=np.uint32))
     for i in range(n):
-        state = reset(jax.random.fold_in(jax.random.key(seed), i))
+        state = reset(keys[i])
         reward, steps, travel, force, last = 0.0, 0, 0.0, 0.0, None
         while True:
             action = act(state.obs)
@@ -153,7 +154,7 @@ def test_a_broken_lane_fails_by_name_and_harms_no_other(reach):
         def policy(obs: jax.Array) -> jax.Array:
             return jnp.where(obs[:, right, None] > limit, jnp.nan, wiggle(obs))
 
-        return run_episodes(reach, from_observations(policy), keys)
+        return run_episodes(reach, from_observations(policy), keys, jax.random.key(1))
 
     broken, intact = (jax.device_get(run(jnp.float32(limit))) for limit in (0.0, 10.0))
     bad = broken.invalid_action

@@ -87,10 +87,12 @@ class Env:
         """Applies an action (action_size,) for one control step.
 
         The metrics, all float32 (): `success`, 1 once the task's condition has been met in this
-        episode; `success_now`, whether it is met at this step; `reward/<term>`; `contact_force`
-        [N], the largest on a finger; `diverged`, `invalid_action`, `contact_overflow` and
+        episode, 0 if it then breaks; `success_now`, whether it is met at this step;
+        `reward/<term>`; `contact_force` [N], the largest on a finger; `diverged`,
+        `invalid_action`, `contact_overflow` and
         `constraint_overflow`, 1 when they happened in this step. A step that diverges, or gets an
-        action that is not finite, terminates the episode; its state stays finite.
+        action that is not finite, breaks the episode: it terminates as a failure with no reward,
+        and its state stays finite.
 
         Raises:
           ValueError: the action has another shape (when traced).
@@ -108,9 +110,11 @@ class Env:
         physics = self.engine.step(state.overrides, state.physics, ctrl)
         task = self.task.update(state.task, physics)
         terms = {k: jnp.float32(v) for k, v in self.task.rewards(task, physics, applied).items()}
-        success = self.task.success(task, physics)
-        succeeded = state.succeeded | success
+        # A step that was discarded is a failure, whatever the kept state looks like.
         broken = (physics.faults.diverged > 0) | ~valid
+        terms = {k: jnp.where(broken, 0.0, v) for k, v in terms.items()}
+        success = self.task.success(task, physics) & ~broken
+        succeeded = (state.succeeded | success) & ~broken
 
         config = self.task.config
         step_count = state.step_count + 1

@@ -186,8 +186,6 @@ def build_env(
     for name in fields:
         if name not in valid:
             raise ValueError(unknown(f"setting of {task}", name, valid))
-    if isinstance(control, str):
-        control = ControlConfig(mode=control)
     config = config_class(**fields)
     return make(task, robot, engine, config=config, control=control, announce=announce)
 
@@ -255,7 +253,7 @@ def _placement(env: Env) -> Callable[[], contextlib.AbstractContextManager[None]
 
     Beside an accelerator its state would travel at every step, for a computation of microseconds.
     """
-    if env.engine.name != "c":
+    if not env.engine.on_host:
         return contextlib.nullcontext
     try:
         return functools.partial(jax.default_device, jax.local_devices(backend="cpu")[0])

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 
 from mjxsim import control as controllers
-from mjxsim.control import ControlConfig
+from mjxsim.control import ControlConfig, ControlMode
 from mjxsim.envs.env import Env, Randomizer
 from mjxsim.physics import Engine, make_engine
 from mjxsim.robots import registry as robots
@@ -18,18 +18,19 @@ def make(
     engine: str = "auto",
     *,
     config: TaskConfig | None = None,
-    control: ControlConfig | None = None,
+    control: ControlConfig | ControlMode | None = None,
     randomizer: Randomizer | None = None,
     announce: bool = True,
 ) -> Env:
     """Builds an environment.
 
     Args:
-      task: a name from `mjxsim.tasks()`.
-      robot: a name from `mjxsim.robots()`.
+      task: a name from `mjxsim.tasks.TASKS`.
+      robot: a name from `mjxsim.robots.registry.ROBOTS`.
       engine: "auto", "c" (C MuJoCo, CPU), "mjx" (MJX-JAX) or "warp" (MJX-Warp, NVIDIA).
       config: the task's configuration; its defaults if None.
-      control: the controller's configuration; its defaults if None.
+      control: the controller's configuration, or a control mode such as "joint_delta" with
+        defaults for the rest; "ee_delta" if None.
       randomizer: draws per-world model fields at each reset.
       announce: print which engine "auto" chose, and why.
 
@@ -37,6 +38,8 @@ def make(
       ValueError: an unknown name (with the nearest valid one) or another task's configuration.
       RuntimeError: the engine is not installed.
     """
+    if isinstance(control, str):
+        control = ControlConfig(mode=control)
     task_class, config_class = tasks.get(task)
     spec = robots.get(robot)
     config = config_class() if config is None else config

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from mjxsim.envs import Env, Policy, State, Transition
 
@@ -84,13 +85,21 @@ class Tally(flax.struct.PyTreeNode):
         )
 
 
-def run_episodes(env: Env, policy: Policy, keys: jax.Array) -> Episodes:
+def episode_keys(seed: int, numbers: np.ndarray) -> tuple[jax.Array, jax.Array]:
+    """A key for each of a seed's episodes, by number (n,), and the key that a policy draws from."""
+    starts, policy = jax.random.split(jax.random.key(seed))
+    fold = jax.vmap(jax.random.fold_in, in_axes=(None, 0))
+    return fold(starts, numbers), jax.random.fold_in(policy, numbers[0])
+
+
+def run_episodes(env: Env, policy: Policy, keys: jax.Array, policy_key: jax.Array) -> Episodes:
     """One fresh episode per key; pure, to be compiled with `mjxsim.jit`.
 
     Args:
       env: the environment.
       policy: (key, batch of states) -> actions.
       keys: (n,) typed keys; episode i depends on keys[i] alone, if the policy draws nothing.
+      policy_key: what the policy draws from.
     """
     n = keys.shape[0]
 
@@ -100,7 +109,6 @@ def run_episodes(env: Env, policy: Policy, keys: jax.Array) -> Episodes:
         state, transition = jax.vmap(env.step)(state, action)
         return (state, tally.add(transition)), None
 
-    policy_key = jax.random.fold_in(keys[0], 1)
     start = (jax.vmap(env.reset)(keys), Tally.start(n, env.action_size))
     steps = jnp.arange(env.task.config.episode_steps)
     (_, tally), _ = jax.lax.scan(step, start, steps)

@@ -10,6 +10,7 @@ from mjxsim.envs import Env, Policy, State
 from mjxsim.evaluation.episodes import (
     Episodes,
     ObservationPolicy,
+    episode_keys,
     from_observations,
     run_episodes,
 )
@@ -49,20 +50,19 @@ class Evaluator(Generic[P]):
         chunks = -(-episodes // max_lanes)
         self._lanes = -(-episodes // chunks)
 
-        def run(params: P, keys: jax.Array) -> Episodes:
-            return run_episodes(env, lambda key, state: policy(params, key, state), keys)
+        def run(params: P, keys: jax.Array, policy_key: jax.Array) -> Episodes:
+            return run_episodes(env, lambda k, state: policy(params, k, state), keys, policy_key)
 
         self._run = jit(run)
 
     def __call__(self, params: P, *, seed: int) -> EvaluationResult:
         """Runs the episodes of `seed`; the same seed gives the same starts and goals."""
-        root = jax.random.key(seed)
         chunks = []
         for first in range(0, self._episodes, self._lanes):
             # Lanes beyond the last episode run and are cut off: one shape, one compilation.
             numbers = np.arange(first, first + self._lanes, dtype=np.uint32)
-            keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(root, numbers)
-            chunks.append(jax.device_get(self._run(params, keys)))
+            keys, policy_key = episode_keys(seed, numbers)
+            chunks.append(jax.device_get(self._run(params, keys, policy_key)))
         episodes = jax.tree.map(lambda *x: np.concatenate(x)[: self._episodes], *chunks)
         return summarize(
             episodes,

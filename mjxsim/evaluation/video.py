@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mjxsim.envs import Env, Policy, State
-from mjxsim.evaluation.episodes import ObservationPolicy, from_observations
+from mjxsim.evaluation.episodes import ObservationPolicy, episode_keys, from_observations
 from mjxsim.physics import jit
 from mjxsim.rendering import GLRenderer
 
@@ -115,7 +115,8 @@ def _play(
 
     def step(carry: tuple[State, jax.Array], t: jax.Array) -> tuple[tuple[State, jax.Array], Shots]:
         state, done = carry
-        after, transition = jax.vmap(env.step)(state, policy(jax.random.fold_in(root, t), state))
+        action = policy(jax.random.fold_in(policy_key, t), state)
+        after, transition = jax.vmap(env.step)(state, action)
         done = done | transition.terminated | transition.truncated
         return (after, done), Shots.of(after, done)
 
@@ -126,8 +127,7 @@ def _play(
         _, rest = jax.lax.scan(step, (state, done), jnp.arange(env.task.config.episode_steps))
         return first, rest, state.overrides
 
-    root = jax.random.key(seed)
-    keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(root, np.arange(episodes))
+    keys, policy_key = episode_keys(seed, np.arange(episodes, dtype=np.uint32))
     first, rest, overrides = jax.device_get(play(keys))
     return jax.tree.map(lambda a, b: np.concatenate([a[None], b]), first, rest), overrides
 

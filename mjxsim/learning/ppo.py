@@ -38,9 +38,16 @@ class PPOConfig:
     initial_log_std: float = -0.5
 
     def __post_init__(self) -> None:
+        """Raise ValueError, one line, for a value out of its range."""
         for name in ("unroll_length", "minibatches", "epochs"):
             if getattr(self, name) < 1:
                 raise ValueError(f"ppo {name} must be at least 1, got {getattr(self, name)}")
+        for name in ("learning_rate", "clip", "max_grad_norm"):
+            if not getattr(self, name) > 0.0:
+                raise ValueError(f"ppo {name} must be positive, got {getattr(self, name)}")
+        for name in ("discount", "gae_lambda"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ValueError(f"ppo {name} must be from 0 to 1, got {getattr(self, name)}")
 
 
 class PolicyParams(flax.struct.PyTreeNode):

@@ -77,6 +77,11 @@ class Engine(Protocol):
         ...
 
     @property
+    def on_host(self) -> bool:
+        """Whether it steps on the host's processor, wherever the rest of a program runs."""
+        ...
+
+    @property
     def substeps(self) -> int:
         """Physics steps per control step."""
         ...

@@ -6,7 +6,7 @@ import os
 import pathlib
 import sys
 from collections.abc import Callable, Iterator
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import jax
 
@@ -18,20 +18,15 @@ R = TypeVar("R")
 _CPU_OPTIONS = {"xla_cpu_use_fusion_emitters": False}
 
 
-def jit(
-    fun: Callable[P, R],
-    *,
-    static_argnums: int | tuple[int, ...] = (),
-    donate_argnums: int | tuple[int, ...] = (),
-) -> Callable[P, R]:
-    """`jax.jit` with the compiler options of the default backend."""
-    options = _CPU_OPTIONS if jax.default_backend() == "cpu" else None
-    return jax.jit(
-        fun,
-        static_argnums=static_argnums,
-        donate_argnums=donate_argnums,
-        compiler_options=options,
-    )
+def jit(fun: Callable[P, R], **options: Any) -> Callable[P, R]:
+    """`jax.jit` with the compiler options of the default backend.
+
+    `options` are those of `jax.jit`, such as `static_argnums`, `donate_argnums` or `in_shardings`;
+    `compiler_options` among them are added to ours and win.
+    """
+    ours = _CPU_OPTIONS if jax.default_backend() == "cpu" else {}
+    compiler = ours | options.pop("compiler_options", {})
+    return jax.jit(fun, compiler_options=compiler or None, **options)
 
 
 @contextlib.contextmanager
@@ -53,8 +48,8 @@ def collector_paused() -> Iterator[None]:
 def configure() -> None:
     """Sets what JAX reads when it starts; called once when mjxsim is imported.
 
-    Nothing that the user has set is changed. Call it before the first JAX computation: later it
-    has no effect on a backend that already runs.
+    Nothing that the user has set, in JAX's configuration or environment, is changed. Call it before
+    the first JAX computation: later it has no effect on a backend that already runs.
     """
     # With two cores XLA's own thread pool can wait for itself after a parallel loop (seen as a
     # hang after compiling); a few more threads than cores cure it and cost nothing measurable.
@@ -63,8 +58,22 @@ def configure() -> None:
     if (cores or 1) < 8:
         os.environ.setdefault("NPROC", "8")
     # TF32 makes policies fail that float32 trains (mujoco_playground, README).
-    jax.config.update("jax_default_matmul_precision", "highest")
-    if jax.config.jax_compilation_cache_dir is None:  # pyright: ignore[reportAttributeAccessIssue]
-        root = os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")
-        jax.config.update("jax_compilation_cache_dir", str(pathlib.Path(root) / "mjxsim" / "jax"))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+    settings = jax.config.values
+    if settings["jax_default_matmul_precision"] is None:
+        jax.config.update("jax_default_matmul_precision", "highest")
+    folder = _cache_folder()
+    if folder is not None and settings["jax_compilation_cache_dir"] is None:
+        jax.config.update("jax_compilation_cache_dir", str(folder / "mjxsim" / "jax"))
+        if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
+            jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+def _cache_folder() -> pathlib.Path | None:
+    """Where this user's programs keep caches; None for a user without a home."""
+    named = os.environ.get("XDG_CACHE_HOME")
+    if named:
+        return pathlib.Path(named)
+    try:
+        return pathlib.Path.home() / ".cache"
+    except RuntimeError:
+        return None

@@ -46,6 +46,7 @@ class MjxJax:
     model: mujoco.MjModel
     substeps: int
     name: str = "mjx"
+    on_host: bool = False
     mx: mjx.Model = dataclasses.field(init=False, repr=False)
     template: mjx.Data = dataclasses.field(init=False, repr=False)
 

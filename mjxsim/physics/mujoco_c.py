@@ -48,6 +48,7 @@ class MujocoC:
     substeps: int
     nthread: int = 0
     name: str = "c"
+    on_host: bool = True
     _pool: "_BatchPool" = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -70,7 +71,9 @@ class MujocoC:
             "mocap_quat": mocap_quat,
         }
         out = self._call(self._host_init, overrides, inputs)
-        return self._state(out, ctrl, mocap_pos, mocap_quat, Faults.none())
+        bad, contact, constraint, _ = out["faults"]
+        faults = Faults.none().add(bad, contact, constraint)
+        return self._state(out, ctrl, mocap_pos, mocap_quat, faults)
 
     def step(self, overrides: Overrides, physics: PhysicsState, ctrl: jax.Array) -> PhysicsState:
         inputs = {
@@ -168,8 +171,9 @@ class MujocoC:
             for field, value in inputs.items():
                 if value.size:
                     batch.bind(field)[:] = value
-            batch.forward(stage=mujoco.mjtStage.mjSTAGE_VEL)
+            error = _run(batch.forward, stage=mujoco.mjtStage.mjSTAGE_VEL)
             faults = np.zeros((n, 4), np.int32)
+            faults[error] = [1, 0, 1, 1]  # no memory even to begin: diverged, for want of room
             out = self._read(batch, faults)
             out["sensordata"][:, self._pool.stale] = 0.0
             return out

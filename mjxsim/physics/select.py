@@ -1,6 +1,7 @@
 """Which engine runs a model here."""
 
 import importlib.util
+import pathlib
 
 import jax
 import mujoco
@@ -9,6 +10,9 @@ from mjxsim.naming import unknown
 from mjxsim.physics.base import Engine
 
 ENGINES = ("auto", "c", "mjx", "warp")
+
+# Where there is one of these, there is an NVIDIA driver.
+_NVIDIA = (pathlib.Path("/proc/driver/nvidia/version"), pathlib.Path("/dev/nvidia0"))
 
 
 def choose(name: str) -> tuple[str, str]:
@@ -33,7 +37,15 @@ def choose(name: str) -> tuple[str, str]:
     if backend != "cpu":
         extra = "; pip install 'mjxsim[warp]' is faster" if backend == "gpu" else ""
         return "mjx", f"JAX runs on {backend}{extra}"
-    return "c", "JAX runs on the CPU, where C MuJoCo is fastest"
+    return "c", f"JAX runs on the CPU, where C MuJoCo is fastest{_idle_gpu()}"
+
+
+def _idle_gpu() -> str:
+    """What to do about a GPU that JAX does not see, if there is one and nobody chose the CPU."""
+    chosen = jax.config.jax_platforms  # pyright: ignore[reportAttributeAccessIssue]
+    if chosen or not any(path.exists() for path in _NVIDIA):
+        return ""
+    return "; an NVIDIA GPU is here, but JAX has no CUDA: pip install 'mjxsim[cuda]'"
 
 
 def make_engine(

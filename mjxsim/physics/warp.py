@@ -87,6 +87,7 @@ class MjxWarp:
     max_contacts: int | None = None
     max_constraints: int | None = None
     name: str = "warp"
+    on_host: bool = False
     mx: mjx.Model = dataclasses.field(init=False, repr=False)
     template: mjx.Data = dataclasses.field(init=False, repr=False)
 

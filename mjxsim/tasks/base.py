@@ -5,7 +5,7 @@ its names become indices, and is a frozen dataclass of unbatched functions from 
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
 import flax.struct
@@ -30,6 +30,19 @@ class TaskConfig:
     terminate_on_success: bool = False  # end an episode at success rather than at its time limit
     sparse_reward: bool = False  # reward 1 while successful and 0 otherwise, instead of the terms
 
+    def __post_init__(self) -> None:
+        """Raise ValueError, one line, for times in which no episode can succeed."""
+        if not 0.0 < self.control_dt <= self.episode_seconds:
+            raise ValueError(
+                f"control_dt must be positive and at most episode_seconds ({self.episode_seconds} "
+                f"s), got {self.control_dt} s"
+            )
+        if not 0.0 <= self.hold_seconds <= self.episode_seconds:
+            raise ValueError(
+                f"hold_seconds must be from 0 to episode_seconds ({self.episode_seconds} s), got "
+                f"{self.hold_seconds} s"
+            )
+
     @property
     def episode_steps(self) -> int:
         """Control steps in an episode."""
@@ -39,6 +52,19 @@ class TaskConfig:
     def hold_steps(self) -> int:
         """Control steps for which the success condition must hold."""
         return max(1, round(self.hold_seconds / self.control_dt))
+
+
+def check_box(name: str, low: Sequence[float], high: Sequence[float]) -> None:
+    """Raises ValueError, one line, unless low <= high entry by entry."""
+    if any(a > b for a, b in zip(low, high, strict=True)):
+        raise ValueError(f"{name}_low {low} must not exceed {name}_high {high} in any entry")
+
+
+def check_positive(**values: float) -> None:
+    """Raises ValueError, one line, for the first value that is not positive."""
+    for name, value in values.items():
+        if not value > 0.0:
+            raise ValueError(f"{name} must be positive, got {value}")
 
 
 S = TypeVar("S")  # a task's own state: a frozen pytree of latches, counters and goals

@@ -14,7 +14,7 @@ from mjxsim import scenes
 from mjxsim.math import reach_reward, rotations
 from mjxsim.physics.base import PhysicsState
 from mjxsim.robots.base import RobotSpec
-from mjxsim.tasks.base import Motion, Start, TaskConfig
+from mjxsim.tasks.base import Motion, Start, TaskConfig, check_box, check_positive
 from mjxsim.tasks.handles import ObjectHandle, RobotHandle
 
 
@@ -23,7 +23,6 @@ class PickCubeConfig(TaskConfig):
     """The cube, where it starts, where it goes. Lengths in m, the robot's base frame."""
 
     episode_seconds: float = 3.0
-
     half_size: float = 0.02
     mass: float = 0.1  # [kg]
     cube_low: tuple[float, float] = (0.4, -0.2)
@@ -34,6 +33,12 @@ class PickCubeConfig(TaskConfig):
     threshold: float = 0.025  # [m] from the cube's centre to the goal
     joint_noise: float = 0.05  # [rad] half-width of the uniform start around home
     grasp_force: float = 0.5  # [N] on each finger's pad for a grasp
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_box("cube", self.cube_low, self.cube_high)
+        check_box("goal", self.goal_low, self.goal_high)
+        check_positive(threshold=self.threshold, half_size=self.half_size, mass=self.mass)
 
 
 class PickCubeState(flax.struct.PyTreeNode):

@@ -13,7 +13,7 @@ from mjxsim import scenes
 from mjxsim.math import reach_reward
 from mjxsim.physics.base import PhysicsState
 from mjxsim.robots.base import RobotSpec
-from mjxsim.tasks.base import Motion, Start, TaskConfig
+from mjxsim.tasks.base import Motion, Start, TaskConfig, check_box, check_positive
 from mjxsim.tasks.handles import RobotHandle
 
 
@@ -25,6 +25,11 @@ class ReachConfig(TaskConfig):
     goal_high: tuple[float, float, float] = (0.65, 0.25, 0.45)
     threshold: float = 0.02  # [m] from TCP to goal
     joint_noise: float = 0.1  # [rad] half-width of the uniform start around home
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_box("goal", self.goal_low, self.goal_high)
+        check_positive(threshold=self.threshold)
 
 
 class ReachState(flax.struct.PyTreeNode):
