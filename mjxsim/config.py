@@ -39,6 +39,12 @@ def _at_least(name: str, value: int, least: int) -> None:
         raise ValueError(f"{name} must be at least {least}, got {value}")
 
 
+def check_seed(name: str, value: int) -> None:
+    """Raises ValueError, naming the field or option, unless JAX takes `value` as a seed."""
+    if not 0 <= value < 2**32:
+        raise ValueError(f"{name} must be at least 0 and less than 2**32, got {value}")
+
+
 @dataclasses.dataclass(frozen=True)
 class EvaluationConfig:
     """What is measured when training ends."""
@@ -49,10 +55,10 @@ class EvaluationConfig:
     video_episodes: int = 4
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a count below one or a negative seed."""
+        """Raise ValueError for a count below one or a seed out of range."""
         _at_least("evaluation.episodes", self.episodes, 1)
         _at_least("evaluation.video_episodes", self.video_episodes, 1)
-        _at_least("evaluation.seed", self.seed, 0)
+        check_seed("evaluation.seed", self.seed)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +97,7 @@ class TrainConfig:
     checkpoint: CheckpointConfig = CheckpointConfig()
 
     def __post_init__(self) -> None:
-        """Raise ValueError for an unknown task, another task's configuration or a bad count."""
+        """Raise ValueError: unknown task, another task's configuration, bad count or seed."""
         _, kind = tasks.get(self.task)
         if not isinstance(self.task_config, kind):
             raise ValueError(
@@ -100,7 +106,7 @@ class TrainConfig:
             )
         _at_least("num_envs", self.num_envs, 1)
         _at_least("total_steps", self.total_steps, 1)
-        _at_least("seed", self.seed, 0)
+        check_seed("seed", self.seed)
 
 
 def load(path: pathlib.Path) -> TrainConfig:

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn, cast
 
+from mjxsim import config as configs
 from mjxsim import runs
 from mjxsim.evaluation import EvaluationResult, evaluate, record_video
 from mjxsim.learning import provenance
@@ -49,6 +50,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (CheckpointError, ValueError, RuntimeError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
         return 2
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        print(f"error: {error.strerror or error}{where}", file=sys.stderr, flush=True)
+        return 2
     except KeyboardInterrupt:
         print("interrupted: nothing was written", file=sys.stderr, flush=True)
         return 130
@@ -84,11 +89,13 @@ def run(request: Request) -> int:
 
     Raises:
       CheckpointError: no checkpoint there, or one that does not fit.
-      ValueError: an unknown engine or camera, or fewer than one episode.
+      ValueError: an unknown engine or camera, fewer than one episode, or a seed out of range.
       RuntimeError: the engine is not installed.
     """
     if request.episodes < 1:
         raise UsageError(f"--episodes must be at least 1, got {request.episodes}")
+    if request.seed is not None:
+        configs.check_seed("--seed", request.seed)
     trained = runs.load(request.checkpoint, engine=request.engine)
     seed = trained.config.evaluation.seed if request.seed is None else request.seed
     result = evaluate(trained.env, trained.policy, episodes=request.episodes, seed=seed)

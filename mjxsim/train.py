@@ -11,6 +11,7 @@ mistake in what was asked; 128 + n stopped by signal n, with a checkpoint.
 """
 
 import dataclasses
+import os
 import pathlib
 import signal
 import sys
@@ -32,10 +33,10 @@ PROG = "python -m mjxsim.train"
 _FREE_ON_RESUME = ("output_dir", "resume", "engine", "evaluation.", "checkpoint.", "total_steps")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit code."""
+def main(argv: Sequence[str] | None = None, *, started: float | None = None) -> int:
+    """The command line; returns the exit code. `started` as for `run`."""
     try:
-        result = run(parse(sys.argv[1:] if argv is None else argv))
+        result = run(parse(sys.argv[1:] if argv is None else argv), started=started)
         return 0 if result.saved else 1
     except (ConfigError, RunDirError, CheckpointError, TrainingError) as error:
         line, code = f"error: {error}", 2
@@ -53,16 +54,24 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parse(argv: Sequence[str]) -> TrainConfig:
     """The configuration that a command line asks for; exits after printing `--help`.
 
+    With `--resume` that is the run's own, changed by what the flags say; a `--config` beside it
+    must be of the same task and is not used otherwise.
+
     Raises:
       ConfigError, RunDirError: one line about what is wrong in it.
     """
     path, flags = _take(argv, "--config")
     output_dir, _ = _take(argv, "--output-dir")
-    if path is not None:
-        config = configs.load(pathlib.Path(path))
-    elif "--resume" in flags:
+    if "--resume" in flags:
         found = run_dir.find(None if output_dir is None else pathlib.Path(output_dir))
         config = configs.load(found.config)
+        if path is not None and (task := configs.load(pathlib.Path(path)).task) != config.task:
+            raise ConfigError(
+                f"--config {path} is of task {task}, the run to resume in {found.path} of "
+                f"{config.task}: leave --config out"
+            )
+    elif path is not None:
+        config = configs.load(pathlib.Path(path))
     elif {"-h", "--help"} & set(flags):
         print(f"usage: {PROG} --config FILE [OPTIONS]\n\n{__doc__}")
         print(f"Every option of a configuration: {PROG} --config FILE --help")
@@ -74,8 +83,12 @@ def parse(argv: Sequence[str]) -> TrainConfig:
     return configs.override(config, flags, prog)
 
 
-def run(config: TrainConfig) -> TrainResult:
+def run(config: TrainConfig, *, started: float | None = None) -> TrainResult:
     """Trains, evaluates and records as `config` says, showing progress on stdout.
+
+    Args:
+      config: of a new run, or of one to resume.
+      started: since when `wall_clock_s` counts, by time.monotonic(); since now if None.
 
     Raises:
       ConfigError: an unknown name, or numbers that do not fit together.
@@ -84,7 +97,7 @@ def run(config: TrainConfig) -> TrainResult:
       TrainingError: the batch does not fit into the device's memory, or the loss is not finite.
       InterruptedRunError: SIGINT or SIGTERM; the state is saved first.
     """
-    started = time.monotonic()
+    started = time.monotonic() if started is None else started
     if config.resume:
         directory = run_dir.find(config.output_dir)
         _check_same_run(configs.load(directory.config), config)
@@ -131,5 +144,20 @@ def _take(argv: Sequence[str], name: str) -> tuple[str | None, list[str]]:
     return value, rest
 
 
+def _process_started() -> float:
+    """When this process was created, by time.monotonic(); now, where the system does not say."""
+    now = time.monotonic()
+    if sys.platform != "linux":
+        return now
+    try:
+        stat = pathlib.Path("/proc/self/stat").read_text(encoding="utf-8")
+        # proc_pid_stat(5): field 22 [ticks since boot]; field 2, in brackets, may hold spaces.
+        ticks = int(stat.rpartition(")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return now
+    age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    return now - max(age, 0.0)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(started=_process_started()))

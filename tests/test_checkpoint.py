@@ -14,8 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import mjxsim
 from mjxsim.learning import checkpoint, files
 from mjxsim.learning.checkpoint import CheckpointError, SaveError, TornCheckpointError
+from mjxsim.learning.ppo import PPO, PPOConfig
 
 
 @flax.struct.dataclass
@@ -256,6 +258,56 @@ def test_another_format_is_not_taken_for_torn(tmp_path: pathlib.Path) -> None:
     with pytest.raises(CheckpointError, match="format 99") as caught:
         checkpoint.latest(tmp_path)
     assert not isinstance(caught.value, TornCheckpointError)
+
+
+@pytest.mark.parametrize("manifest", [{"format": 2, "parts": []}, {"format": "two"}])
+def test_another_format_is_never_replaced(tmp_path: pathlib.Path, manifest: dict[str, Any]) -> None:
+    path = checkpoint.save(tmp_path, 1, {"x": jnp.zeros(2)}, {})
+    (path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(SaveError, match=f"step 1 .* has format {manifest['format']}") as caught:
+        checkpoint.save(tmp_path, 1, {"x": jnp.zeros(2)}, {})
+    assert "\n" not in str(caught.value)
+    assert json.loads((path / "manifest.json").read_text()) == manifest
+
+
+def test_directory_that_cannot_be_synced_still_has_the_checkpoint(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint.save(tmp_path, 1, {"x": jnp.zeros(2)}, {}, keep=1)
+    real = checkpoint.sync
+
+    def refuse(path: pathlib.Path) -> None:
+        if path == tmp_path:
+            raise OSError(errno.EINVAL, "Invalid argument")
+        real(path)
+
+    monkeypatch.setattr(checkpoint, "sync", refuse)
+    saved = checkpoint.save(tmp_path, 2, {"x": jnp.zeros(2)}, {}, keep=1)
+    assert checkpoint.latest(tmp_path).path == saved
+    assert len(checkpoint.steps(tmp_path)) == 2  # the older one stays until this one is certain
+
+
+@pytest.mark.slow
+def test_resumes_on_mjx_to_the_same_bits(tmp_path: pathlib.Path) -> None:
+    """All that MJX-JAX carries from step to step, such as its warm start, is in the state."""
+    config = PPOConfig(unroll_length=2, minibatches=1, epochs=1, hidden=(8,))
+    env = mjxsim.make("reach", engine="mjx", announce=False)
+    ppo = PPO(env, config, num_envs=4, total_steps=24)
+    start = mjxsim.jit(ppo.init)(jax.random.key(0))
+    # One program for all: without it an array of another weak type would compile a second one.
+    update = mjxsim.jit(ppo.update).lower(start).compile()
+    first, _ = update(start)
+    straight = first
+    for _ in range(2):
+        straight, _ = update(straight)
+    checkpoint.save(tmp_path, 8, first, {})
+    resumed = checkpoint.latest(tmp_path).fill(jax.eval_shape(ppo.init, jax.random.key(0)))
+    assert raw_bytes(resumed) == raw_bytes(first)
+    for _ in range(2):
+        resumed, _ = update(resumed)
+    assert int(resumed.updates) == 3
+    assert raw_bytes(resumed) == raw_bytes(straight)
+    assert raw_bytes(resumed) != raw_bytes(first)
 
 
 def test_atomic_text(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,6 +98,11 @@ def test_help_shows_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
         (["--task", "reach"], "task 'reach' takes a ReachConfig, got a PickCubeConfig"),
         (["--checkpoint.every-updates", "0"], "checkpoint.every_updates must be at least 1"),
         (["--evaluation.episodes", "0"], "evaluation.episodes must be at least 1"),
+        (
+            ["--seed", "18446744073709551616"],
+            "seed must be at least 0 and less than 2**32, got 184",
+        ),
+        (["--evaluation.seed", "-1"], "evaluation.seed must be at least 0 and less than 2**32"),
         (["stray"], "Unrecognized options: stray"),
     ],
 )

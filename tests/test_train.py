@@ -4,12 +4,11 @@ Runs are tiny and say nothing about learning; that is measured by training the c
 """
 
 import errno
-import io
 import json
-import math
 import os
 import pathlib
 import re
+import shutil
 import signal
 import struct
 import subprocess
@@ -17,21 +16,23 @@ import sys
 from typing import Any
 
 import jax
+import mujoco
 import numpy as np
 import pytest
 from tensorboardX.proto.event_pb2 import Event
 
 import mjxsim
 from mjxsim import evaluation, runs, train
-from mjxsim.learning import checkpoint, memory, progress
-from mjxsim.learning.run_dir import RunDir, RunDirError, create
+from mjxsim.learning import checkpoint
+from mjxsim.learning.run_dir import RunDir, create
 from mjxsim.runs import session
 
 ROOT = pathlib.Path(__file__).parent.parent
 NUM_ENVS, UPDATES, EPISODES = 8, 40, 8
 STEPS = UPDATES * NUM_ENVS * 4
+REACH, PICK = (str(ROOT / "configs" / name) for name in ("reach.py", "pick_cube.py"))
 FLAGS = [
-    *("--config", str(ROOT / "configs" / "reach.py"), "--engine", "c", "--seed", "5"),
+    *("--config", REACH, "--engine", "c", "--seed", "5"),
     *("--num-envs", str(NUM_ENVS), "--total-steps", str(STEPS), "--ppo.unroll-length", "4"),
     *("--ppo.minibatches", "2", "--ppo.epochs", "2", "--ppo.hidden", "16", "16"),
     *("--evaluation.episodes", str(EPISODES), "--evaluation.no-video"),
@@ -83,6 +84,10 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
     text = capsys.readouterr().err
     assert text.count("\n") == 1, text
     return text
+
+
+def exhausted(*args: object, **kwargs: object) -> None:
+    raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.")
 
 
 def test_result(finished: pathlib.Path) -> None:
@@ -232,35 +237,11 @@ def test_full_disk_loses_nothing(
 def test_batch_that_does_not_fit_is_one_line(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def exhausted(*args: object, **kwargs: object) -> None:
-        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.")
-
     monkeypatch.setattr(session, "_compile", exhausted)
     path = tmp_path / "run"
     for _ in range(2):  # the directory can be used again: nothing of value is in it
         assert train.main([*FLAGS, "--output-dir", str(path)]) == 2
         assert f"does not hold {NUM_ENVS} worlds: use --num-envs 4" in said(capsys)
-
-
-@pytest.mark.parametrize(
-    ("num_envs", "needed", "available", "fits"),
-    [
-        (4096, 8 << 30, 4 << 30, 1024),  # 2 MiB each; 0.9 x 4 GiB hold 1843
-        (4096, 8 << 30, 64 << 30, 2048),  # it should have fitted and did not: half
-        (4096, None, None, 2048),
-        (3000, None, None, 1024),
-        (1, None, None, 1),
-    ],
-)
-def test_batch_that_would_fit(
-    num_envs: int, needed: int | None, available: int | None, fits: int
-) -> None:
-    assert memory.batch_that_fits(num_envs, needed, available) == fits
-
-
-def test_bytes_needed_counts_arguments_and_results() -> None:
-    compiled = jax.jit(lambda x: (x, x + 1)).lower(np.zeros(1 << 20, np.float32)).compile()
-    assert memory.bytes_needed(compiled) >= 3 * (4 << 20)
 
 
 @pytest.mark.parametrize(
@@ -295,10 +276,61 @@ def test_mistakes_are_one_line(
 def test_mistakes_about_a_run_are_one_line(
     finished: pathlib.Path, flags: list[str], line: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = final_state(finished)
+    before, config = final_state(finished), RunDir(finished).config.read_bytes()
     assert train.main([*FLAGS, "--output-dir", str(finished), *flags]) == 2
     assert line in said(capsys)
     assert final_state(finished) == before
+    assert RunDir(finished).config.read_bytes() == config
+
+
+@pytest.mark.usefixtures("shared_programs")
+def test_resume_keeps_the_flags_of_the_run(
+    finished: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "run"
+    shutil.copytree(finished, path)
+    RunDir(path).result.unlink()
+    shutil.rmtree(checkpoint.steps(RunDir(path).checkpoints)[0])
+    assert train.main(["--config", REACH, "--output-dir", str(path), "--resume"]) == 0
+    assert f"of {STEPS} steps" in capsys.readouterr().out
+    assert final_state(path) == final_state(finished)
+    # The configuration as written serves a new run too: here, of that one's flags.
+    again = train.parse(["--config", str(RunDir(path).config)])
+    assert (again.seed, again.output_dir, again.resume) == (5, None, False)
+
+    assert train.main(["--config", PICK, "--output-dir", str(path), "--resume"]) == 2
+    assert f"--config {PICK} is of task pick_cube, the run to resume in" in said(capsys)
+
+
+@pytest.mark.usefixtures("shared_programs")
+def test_failing_video_loses_nothing(
+    finished: pathlib.Path,
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*args: object, **kwargs: object) -> None:
+        raise mujoco.FatalError("no\nframebuffer")
+
+    monkeypatch.setattr(session, "record_video", fail)
+    path = tmp_path / "run"
+    shutil.copytree(finished, path)
+    assert train.main(["--resume", "--output-dir", str(path), "--evaluation.video"]) == 0
+    *_, success, recording, last = capsys.readouterr().out.splitlines()
+    assert success.startswith("success ")
+    assert recording.startswith("recording a video")
+    assert last == "no video: no framebuffer"
+
+
+def test_evaluation_that_does_not_fit_is_one_line(
+    finished: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session.Evaluator, "__call__", exhausted)
+    argv = ["--resume", "--output-dir", str(finished)]
+    assert train.main(argv) == 2
+    line = said(capsys)
+    assert f"does not hold {EPISODES} worlds to evaluate" in line
+    assert line.endswith(f"--resume --output-dir {finished} --evaluation.episodes 4\n")
 
 
 def test_absent_run_names_the_nearest(
@@ -325,7 +357,6 @@ def test_checkpoint_of_another_version_or_task_is_refused(
         assert "9.9.9" in lines[0]
     other = tmp_path / "other"
     flags = ["--num-envs", "8", "--total-steps", "32", "--output-dir", str(other)]
-    pick = str(ROOT / "configs" / "pick_cube.py")
     create(other, "x")
     checkpoint.save(
         RunDir(other).checkpoints,
@@ -333,7 +364,7 @@ def test_checkpoint_of_another_version_or_task_is_refused(
         {"x": np.zeros(1)},
         checkpoint.latest(RunDir(finished).checkpoints).metadata,
     )
-    config = train.parse(["--config", pick, *flags])
+    config = train.parse(["--config", PICK, *flags])
     RunDir(other).config.write_text(json.dumps(train.configs.to_json(config)))
     assert train.main(["--resume", "--output-dir", str(other)]) == 2
     assert "has another task: reach there, pick_cube here" in said(capsys)
@@ -370,73 +401,3 @@ def test_loss_that_is_not_finite_stops_before_it_is_saved(
     assert train.main([*FLAGS, "--output-dir", str(path)]) == 2
     assert "policy_loss not finite at step 32" in said(capsys)
     assert not checkpoint.steps(RunDir(path).checkpoints)
-
-
-def test_one_process_per_directory(tmp_path: pathlib.Path) -> None:
-    run = create(tmp_path / "run", "x")
-    taken = pytest.raises(RunDirError, match="another process is training")
-    with run.locked(), taken, run.locked():
-        pass
-    with run.locked():
-        pass
-
-
-def test_default_directory_is_named_after_the_run(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    first, second = create(None, "reach-panda"), create(None, "reach-panda")
-    assert re.fullmatch(r"runs.reach-panda-\d{8}-\d{6}", str(first.path))
-    assert first.path != second.path
-
-
-def test_plain_progress_is_flushed_line_by_line() -> None:
-    class Stream(io.StringIO):
-        flushed = 0
-
-        def flush(self) -> None:
-            self.flushed = self.getvalue().count("\n")
-
-    stream = Stream()
-    shown = progress.display(stream)
-    with shown.phase("compiling"):
-        assert stream.getvalue() == "compiling ...\n"
-        assert stream.flushed == 1
-    meter = progress.Meter(0, 1000)
-    with shown.training(1000):
-        shown.update(meter.update(100, episodes=0, mean_return=0.0, success=0.0))
-        shown.update(meter.update(200, episodes=1, mean_return=4.0, success=1.0))
-    lines = stream.getvalue().splitlines()
-    assert lines[-2].startswith("training: 100/1.00k")
-    assert lines[-1].startswith("training: 200/1.00k")  # the last one is never swallowed
-    assert "return 4.00  success 1.000" in lines[-1]
-    assert stream.flushed == len(lines)
-
-
-def test_meter_averages_over_recent_episodes() -> None:
-    meter = progress.Meter(0, 10_000)
-    for step in range(1, 50):
-        status = meter.update(step, episodes=50, mean_return=float(step), success=step / 100)
-    # Two updates hold a hundred episodes.
-    assert status.mean_return == pytest.approx(48.5)
-    assert status.success == pytest.approx(0.485)
-    assert meter.update(50, 0, 0.0, 0.0).mean_return == pytest.approx(48.5)
-    assert math.isfinite(status.seconds_left)
-
-
-def test_live_progress_shows_phases_and_training() -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    stream = Terminal()
-    shown = progress.display(stream)
-    with shown.phase("compiling"):
-        pass
-    with shown.training(1000):
-        shown.update(progress.Meter(0, 1000).update(500, 3, 1.0, 0.5))
-        shown.say("a warning [in brackets]")
-    text = stream.getvalue()
-    assert "compiling: 0.0 s" in text
-    assert "500/1.00k" in text
-    assert "a warning [in brackets]" in text

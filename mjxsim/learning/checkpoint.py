@@ -112,7 +112,8 @@ def save(
     either none or all of this one.
 
     Raises:
-      SaveError: the disk is full or the directory cannot be written; nothing partial is left.
+      SaveError: the disk is full, the directory cannot be written, or a checkpoint of another
+        format has this step; nothing partial is left.
     """
     arrays = _to_host(tree)
     final = directory / f"{_PREFIX}{step:010d}"
@@ -129,13 +130,16 @@ def save(
         _check_space(partial, arrays)
         _write(partial, arrays, metadata)
         partial.rename(final)
-        sync(directory)
-    except (OSError, ValueError) as error:  # tensorstore's errors arrive as ValueError
+    except (OSError, ValueError, CheckpointError) as error:  # ValueError is tensorstore's
         shutil.rmtree(partial, ignore_errors=True)
         raise SaveError(_why_not_saved(directory, step, arrays, error)) from error
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+    try:
+        sync(directory)
+    except OSError:
+        return final  # it is there; as a power cut could take its name, the earlier ones stay too
     for path in steps(directory)[keep:]:
         _discard(path)
     return final
@@ -150,9 +154,19 @@ def steps(directory: pathlib.Path) -> list[pathlib.Path]:
 
 
 def verify(path: pathlib.Path) -> None:
-    """Raises TornCheckpointError, naming the first file that is not as it was written."""
+    """Checks that every file is as it was written.
+
+    Raises:
+      TornCheckpointError: one is not; the message names it.
+      CheckpointError: another format, of which nothing else is known.
+    """
     try:
         manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+        if manifest["format"] != FORMAT:
+            raise CheckpointError(
+                f"checkpoint {path} has format {manifest['format']}, this mjxsim reads {FORMAT}: "
+                "use the mjxsim that wrote it"
+            )
         files = {name: (int(f["size"]), str(f["sha256"])) for name, f in manifest["files"].items()}
     except FileNotFoundError:
         raise TornCheckpointError(f"checkpoint {path} is torn: no manifest.json") from None
@@ -170,11 +184,6 @@ def verify(path: pathlib.Path) -> None:
             raise TornCheckpointError(
                 f"checkpoint {path} is torn: {name} does not match its checksum"
             )
-    if manifest.get("format") != FORMAT:
-        raise CheckpointError(
-            f"checkpoint {path} has format {manifest.get('format')}, this mjxsim reads {FORMAT}: "
-            "use the mjxsim that wrote it"
-        )
 
 
 def load(path: pathlib.Path) -> Checkpoint:

@@ -214,7 +214,8 @@ class PPO:
             return self.network.forward(policy.params, policy.normalizer(obs)).value
 
         value, next_value = value_of(t.obs), value_of(t.next_obs)
-        delta = t.reward + c.discount * next_value * ~t.terminated - value
+        future = jnp.where(t.terminated, 0.0, next_value)
+        delta = t.reward + c.discount * future - value
         carry_on = c.discount * c.gae_lambda * ~(t.terminated | t.truncated)
 
         def backwards(

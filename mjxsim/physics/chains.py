@@ -6,37 +6,32 @@ link's input for every output: a factor of thousands at run time (mujoco issue 2
 without a compiler flag.
 """
 
-import contextlib
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import jax
 from mujoco.mjx._src import scan
 
-_lock = threading.RLock()
+from mjxsim.physics.patching import patched
 
 
-@contextlib.contextmanager
-def short_chains() -> Iterator[None]:
+def short_chains() -> AbstractContextManager[None]:
     """While MJX is traced inside this context, its body-tree scans carry barriers."""
-    with _lock:
-        original = scan.body_tree
+    return patched(scan, "body_tree", _with_barriers)
 
-        def body_tree(
-            m: object,
-            f: Callable[..., object],
-            in_types: str,
-            out_types: str,
-            *args: object,
-            **kwargs: object,
-        ) -> object:
-            def link(carry: object, *inputs: object) -> object:
-                return f(carry if carry is None else jax.lax.optimization_barrier(carry), *inputs)
 
-            return original(m, link, in_types, out_types, *args, **kwargs)
+def _with_barriers(body_tree: Callable[..., object]) -> Callable[..., object]:
+    def barred(
+        m: object,
+        f: Callable[..., object],
+        in_types: str,
+        out_types: str,
+        *args: object,
+        **kwargs: object,
+    ) -> object:
+        def link(carry: object, *inputs: object) -> object:
+            return f(carry if carry is None else jax.lax.optimization_barrier(carry), *inputs)
 
-        scan.body_tree = body_tree
-        try:
-            yield
-        finally:
-            scan.body_tree = original
+        return body_tree(m, link, in_types, out_types, *args, **kwargs)
+
+    return barred

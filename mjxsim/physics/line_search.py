@@ -8,9 +8,8 @@ this: what is constant along the search direction cancels row by row and exactly
 falling and resting cube the median error of one step against C went from 7e-3 to 1e-7 rad/s.
 """
 
-import contextlib
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import jax
 import jax.numpy as jnp
@@ -19,37 +18,33 @@ import numpy as np
 from mujoco import mjx
 from mujoco.mjx._src import solver
 
-_lock = threading.RLock()
+from mjxsim.physics.patching import patched
 
 
-@contextlib.contextmanager
-def exact_line_search() -> Iterator[None]:
+def exact_line_search() -> AbstractContextManager[None]:
     """While MJX is traced inside this context, line searches compare changes of the cost."""
-    with _lock:
-        original = solver._LSPoint.create
+    return patched(solver._LSPoint, "create", _by_change)
 
-        def create(
-            m: mjx.Model,
-            d: mjx.Data,
-            ctx: solver.Context,
-            alpha: jax.Array,
-            jv: jax.Array,
-            quad: jax.Array,
-            *rest: jax.Array,
-        ) -> solver._LSPoint:
-            point = original(m, d, ctx, alpha, jv, quad, *rest)
-            if m.opt.cone != mujoco.mjtCone.mjCONE_PYRAMIDAL:
-                return point
-            # The cost is a parabola whose slope and curvature at alpha are known; what is left is
-            # the constant part of the rows that began or ceased to push on the way from 0.
-            parabola = alpha * (point.deriv_0 - 0.5 * alpha * point.deriv_1)
-            return point.replace(cost=parabola + _constant(m, d, ctx, alpha, jv, quad))
 
-        solver._LSPoint.create = create
-        try:
-            yield
-        finally:
-            solver._LSPoint.create = original
+def _by_change(original: Callable[..., solver._LSPoint]) -> Callable[..., solver._LSPoint]:
+    def create(
+        m: mjx.Model,
+        d: mjx.Data,
+        ctx: solver.Context,
+        alpha: jax.Array,
+        jv: jax.Array,
+        quad: jax.Array,
+        *rest: jax.Array,
+    ) -> solver._LSPoint:
+        point = original(m, d, ctx, alpha, jv, quad, *rest)
+        if m.opt.cone != mujoco.mjtCone.mjCONE_PYRAMIDAL:
+            return point
+        # The cost is a parabola whose slope and curvature at alpha are known; what is left is the
+        # constant part of the rows that began or ceased to push on the way from 0.
+        parabola = alpha * (point.deriv_0 - 0.5 * alpha * point.deriv_1)
+        return point.replace(cost=parabola + _constant(m, d, ctx, alpha, jv, quad))
+
+    return create
 
 
 def _constant(

@@ -7,7 +7,6 @@ every one of its fields is recomputed there, and keeps a world at about a kiloby
 
 import dataclasses
 
-import flax.struct
 import jax
 import jax.numpy as jnp
 import mujoco
@@ -21,6 +20,7 @@ from mjxsim.physics.base import (
     is_sane,
     stale_sensors,
 )
+from mjxsim.physics.carry import Carry
 from mjxsim.physics.chains import short_chains
 from mjxsim.physics.compile import collector_paused
 from mjxsim.physics.line_search import exact_line_search
@@ -28,20 +28,9 @@ from mjxsim.physics.overrides import check_fields, leaf_of, replaced
 from mjxsim.physics.tendons import joint_tendons
 
 
-class _Carry(flax.struct.PyTreeNode):
-    """What one substep hands to the next."""
-
-    time: jax.Array  # () [s]
-    qpos: jax.Array  # (nq,)
-    qvel: jax.Array  # (nv,)
-    act: jax.Array  # (na,)
-    qacc_warmstart: jax.Array  # (nv,)
-    sensordata: jax.Array  # (nsensordata,)
-
-
 @dataclasses.dataclass(frozen=True, eq=False)
 class MjxJax:
-    """MJX-JAX: pure JAX, differentiable, on any device; `substeps` physics steps a control step."""
+    """MJX-JAX: pure JAX, on any device; `substeps` physics steps a control step."""
 
     model: mujoco.MjModel
     substeps: int
@@ -82,22 +71,13 @@ class MjxJax:
             mocap_quat=physics.mocap_quat,
         )
 
-        def substep(carry: _Carry, _: None) -> tuple[_Carry, None]:
+        def substep(carry: Carry, _: None) -> tuple[Carry, None]:
             data = base.replace(**vars(carry))
             with short_chains(), joint_tendons(), exact_line_search():
                 data = _substep(model, data)
-            return _Carry(**{f: getattr(data, f) for f in vars(carry)}), None
+            return Carry.after(data), None
 
-        before = self._sane(
-            _Carry(
-                time=physics.time,
-                qpos=physics.qpos,
-                qvel=physics.qvel,
-                act=physics.raw["act"],
-                qacc_warmstart=physics.raw["qacc_warmstart"],
-                sensordata=physics.sensordata,
-            )
-        )
+        before = self._sane(Carry.of(physics))
         with collector_paused():
             after, _ = jax.lax.scan(substep, before, length=self.substeps)
         bad = ~is_sane(after.qpos, after.qvel) | ~is_sane(physics.qpos, physics.qvel)
@@ -108,16 +88,9 @@ class MjxJax:
         faults = physics.faults.add(bad, contact=fine, constraint=fine)
         return self._read(model, base.replace(**vars(after)), faults)
 
-    def _sane(self, carry: _Carry) -> _Carry:
+    def _sane(self, carry: Carry) -> Carry:
         """The same, or the model's reference pose at rest where it is not finite."""
-        rest = _Carry(
-            time=carry.time,
-            qpos=jnp.asarray(self.model.qpos0, jnp.float32),
-            qvel=jnp.zeros_like(carry.qvel),
-            act=jnp.zeros_like(carry.act),
-            qacc_warmstart=jnp.zeros_like(carry.qvel),
-            sensordata=jnp.zeros_like(carry.sensordata),
-        )
+        rest = Carry.rest(self.model).replace(time=carry.time)
         sane = is_sane(carry.qpos, carry.qvel)
         return jax.tree.map(lambda x, y: jnp.where(sane, x, y), carry, rest)
 

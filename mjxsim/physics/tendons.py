@@ -5,36 +5,33 @@ tendon, over arrays of length zero. For a gripper whose fingers share a fixed te
 of the time it takes to trace a whole step.
 """
 
-import contextlib
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import jax.numpy as jnp
 import numpy as np
 from mujoco import mjx
 from mujoco.mjx._src import smooth
 
-_lock = threading.RLock()
+from mjxsim.physics.patching import patched
 
 
-@contextlib.contextmanager
-def joint_tendons() -> Iterator[None]:
+def joint_tendons() -> AbstractContextManager[None]:
     """While MJX is traced inside this context, models with fixed tendons alone take a short way."""
-    with _lock:
-        original = smooth.tendon
+    return patched(smooth, "tendon", _short_for_joints)
 
-        def tendon(m: mjx.Model, d: mjx.Data) -> mjx.Data:
-            if not m.ntendon or (m.wrap_type != mjx.WrapType.JOINT).any():
-                return original(m, d)
-            rows = np.repeat(np.arange(m.ntendon), m.tendon_num)
-            joints = m.wrap_objid
-            coef = jnp.asarray(m.wrap_prm)
-            jac = jnp.zeros((m.ntendon, m.nv)).at[rows, m.jnt_dofadr[joints]].add(coef)
-            length = jnp.zeros(m.ntendon).at[rows].add(coef * d.qpos[m.jnt_qposadr[joints]])
-            return d.tree_replace({"ten_length": length, "_impl.ten_J": jac})
 
-        smooth.tendon = tendon
-        try:
-            yield
-        finally:
-            smooth.tendon = original
+def _short_for_joints(
+    original: Callable[[mjx.Model, mjx.Data], mjx.Data],
+) -> Callable[[mjx.Model, mjx.Data], mjx.Data]:
+    def tendon(m: mjx.Model, d: mjx.Data) -> mjx.Data:
+        if not m.ntendon or (m.wrap_type != mjx.WrapType.JOINT).any():
+            return original(m, d)
+        rows = np.repeat(np.arange(m.ntendon), m.tendon_num)
+        joints = m.wrap_objid
+        coef = jnp.asarray(m.wrap_prm)
+        jac = jnp.zeros((m.ntendon, m.nv)).at[rows, m.jnt_dofadr[joints]].add(coef)
+        length = jnp.zeros(m.ntendon).at[rows].add(coef * d.qpos[m.jnt_qposadr[joints]])
+        return d.tree_replace({"ten_length": length, "_impl.ten_J": jac})
+
+    return tendon

@@ -26,6 +26,7 @@ from mjxsim.physics.base import (
     is_sane,
     stale_sensors,
 )
+from mjxsim.physics.carry import Carry
 from mjxsim.physics.overrides import check_fields, replaced
 
 wp.config.log_level = wp.LOG_WARNING  # neither its banner nor a line for every kernel it loads
@@ -42,22 +43,11 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 
-class _Carry(flax.struct.PyTreeNode):
-    """What one control step hands to the next."""
-
-    time: jax.Array  # () [s]
-    qpos: jax.Array  # (nq,)
-    qvel: jax.Array  # (nv,)
-    act: jax.Array  # (na,)
-    qacc_warmstart: jax.Array  # (nv,)
-    sensordata: jax.Array  # (nsensordata,)
-
-
 class _Inputs(flax.struct.PyTreeNode):
     """What a control step needs of one world."""
 
     overrides: dict[str, jax.Array]
-    carry: _Carry
+    carry: Carry
     ctrl: jax.Array  # (nu,)
     mocap_pos: jax.Array  # (nmocap, 3) [m]
     mocap_quat: jax.Array  # (nmocap, 4)
@@ -66,7 +56,7 @@ class _Inputs(flax.struct.PyTreeNode):
 class _Outputs(flax.struct.PyTreeNode):
     """What a control step gives of one world."""
 
-    carry: _Carry
+    carry: Carry
     poses: dict[str, jax.Array]  # xpos, xquat, site_xpos, site_xmat
     bad: jax.Array  # bool (), the step was discarded
     overflow: jax.Array  # int32 (), Warp's overflow bits
@@ -114,20 +104,15 @@ class MjxWarp:
         mocap_quat: jax.Array,
     ) -> PhysicsState:
         f32 = jnp.float32
-        start = self._start().replace(qpos=jnp.asarray(qpos, f32), qvel=jnp.asarray(qvel, f32))
+        start = Carry.rest(self.model).replace(
+            qpos=jnp.asarray(qpos, f32), qvel=jnp.asarray(qvel, f32)
+        )
         inputs = self._inputs(overrides, start, ctrl, mocap_pos, mocap_quat)
         out = _over_worlds(self._begin)(inputs)
         return self._state(out, inputs, Faults.none())
 
     def step(self, overrides: Overrides, physics: PhysicsState, ctrl: jax.Array) -> PhysicsState:
-        before = _Carry(
-            time=physics.time,
-            qpos=physics.qpos,
-            qvel=physics.qvel,
-            act=physics.raw["act"],
-            qacc_warmstart=physics.raw["qacc_warmstart"],
-            sensordata=physics.sensordata,
-        )
+        before = Carry.of(physics)
         inputs = self._inputs(overrides, before, ctrl, physics.mocap_pos, physics.mocap_quat)
         out = _over_worlds(self._advance)(inputs)
         faults = physics.faults.add(
@@ -138,21 +123,10 @@ class MjxWarp:
         inputs = inputs.replace(ctrl=jnp.where(out.bad, physics.ctrl, inputs.ctrl))
         return self._state(out, inputs, faults)
 
-    def _start(self) -> _Carry:
-        t = self.template
-        return _Carry(
-            time=jnp.float32(0),
-            qpos=jnp.asarray(self.model.qpos0, jnp.float32),
-            qvel=jnp.zeros_like(t.qvel),
-            act=jnp.zeros_like(t.act),
-            qacc_warmstart=jnp.zeros_like(t.qvel),
-            sensordata=jnp.zeros(self.model.nsensordata, jnp.float32),
-        )
-
     def _inputs(
         self,
         overrides: Overrides,
-        carry: _Carry,
+        carry: Carry,
         ctrl: jax.Array,
         mocap_pos: jax.Array,
         mocap_quat: jax.Array,
@@ -208,7 +182,7 @@ class MjxWarp:
         return self._read(inputs, data, inputs.carry, none > 0, none)
 
     def _advance(self, n: int, inputs: _Inputs) -> _Outputs:
-        rest = jax.tree.map(lambda x: jnp.broadcast_to(x, (n, *x.shape)), self._start())
+        rest = jax.tree.map(lambda x: jnp.broadcast_to(x, (n, *x.shape)), Carry.rest(self.model))
         sane = jax.vmap(is_sane)(inputs.carry.qpos, inputs.carry.qvel)
         before = _choose(sane, inputs.carry, rest.replace(time=inputs.carry.time))
 
@@ -217,7 +191,7 @@ class MjxWarp:
 
         data = self._load(self._data(n), inputs, before)
         data, _ = jax.lax.scan(substep, data, length=self.substeps)
-        after = _Carry(**{f: getattr(data, f) for f in vars(before)})
+        after = Carry.after(data)
         good = sane & jax.vmap(is_sane)(after.qpos, after.qvel)
         good &= jnp.isfinite(inputs.ctrl).all(axis=1)  # clipping would hide it
         kept = _choose(good, after, before)
@@ -240,7 +214,7 @@ class MjxWarp:
             _impl=data._impl.replace(naconmax=n * impl.naconmax, naccdmax=n * impl.naccdmax)
         )
 
-    def _load(self, data: mjx.Data, inputs: _Inputs, carry: _Carry) -> mjx.Data:
+    def _load(self, data: mjx.Data, inputs: _Inputs, carry: Carry) -> mjx.Data:
         return data.replace(
             ctrl=inputs.ctrl,
             mocap_pos=inputs.mocap_pos,
@@ -259,7 +233,7 @@ class MjxWarp:
         return jax.vmap(one)
 
     def _read(
-        self, inputs: _Inputs, data: mjx.Data, carry: _Carry, bad: jax.Array, overflow: jax.Array
+        self, inputs: _Inputs, data: mjx.Data, carry: Carry, bad: jax.Array, overflow: jax.Array
     ) -> _Outputs:
         """Poses, and sensors of the position and velocity stages, of the state in `data`."""
         stale = stale_sensors(self.model)
@@ -275,7 +249,7 @@ class MjxWarp:
         )
 
 
-def _choose(condition: jax.Array, on_true: _Carry, on_false: _Carry) -> _Carry:
+def _choose(condition: jax.Array, on_true: Carry, on_false: Carry) -> Carry:
     """World by world; `condition` is (n,)."""
 
     def select(a: jax.Array, b: jax.Array) -> jax.Array:

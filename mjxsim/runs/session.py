@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import cast
 
 import jax
@@ -19,13 +19,12 @@ from mjxsim.config import TrainConfig
 from mjxsim.envs import Env, State
 from mjxsim.evaluation import EvaluationResult, Evaluator, record_video
 from mjxsim.learning import checkpoint, memory, progress, provenance
-from mjxsim.learning.checkpoint import SaveError
+from mjxsim.learning.checkpoint import Checkpoint, SaveError
 from mjxsim.learning.files import Json, write_json
 from mjxsim.learning.ppo import PPO, PolicyParams, TrainState, act
 from mjxsim.learning.run_dir import RunDir
 from mjxsim.learning.tensorboard import ScalarLog
 from mjxsim.physics import jit
-from mjxsim.rendering import NoRendererError
 from mjxsim.runs.load import Policy, build_policy, check_resumable, identity
 
 _EPISODE_METRICS = ("return", "success", "episode_length")
@@ -62,11 +61,15 @@ class TrainResult:
 class _Totals:
     """What adds up over a run, interrupted or not; lives in the checkpoints' metadata.
 
-    Time between a process's last checkpoint and its being killed is not counted: it was not used.
+    The wall clock runs from the creation of the process (from the call of `mjxsim.train.run` in
+    Python) to the end of the evaluation: imports, building, compiling, training, checkpoints and
+    evaluation are in it, the video is not. Time between a process's last checkpoint and its being
+    killed is not counted: it was not used.
     """
 
     wall_clock_s: float = 0.0  # of earlier processes
-    compile_s: float = 0.0  # of the start and the update; part of wall_clock_s
+    # Of the start and the update; part of wall_clock_s, as is the evaluation's, not counted here.
+    compile_s: float = 0.0
     train_s: float = 0.0  # in the training loop
     faults: dict[str, int] = dataclasses.field(default_factory=lambda: dict.fromkeys(_FAULTS, 0))
 
@@ -79,6 +82,8 @@ class Session:
     ) -> None:
         self.config, self.env, self.ppo, self.directory = config, env, ppo, directory
         self.started = started  # by time.monotonic()
+        # As written to the disk: good for `--config`, wherever the directory is moved to.
+        self.record = configs.to_json(dataclasses.replace(config, resume=False, output_dir=None))
         self.display = progress.display(sys.stdout)
         self.totals = _Totals()
         self.saved_step = -1  # env steps of the newest checkpoint that this process knows of
@@ -86,35 +91,39 @@ class Session:
 
     def complete(self) -> TrainResult:
         """Goes from where the run stands to its end. Raises as `mjxsim.train.run` does."""
-        write_json(self.directory.config, configs.to_json(self.config))
         self.display.say(f"run directory: {self.directory.path}")
         try:
-            state, updates = self._start()
+            found = self._newest() if self.config.resume else None
+            # Only now: a run that cannot be resumed like this keeps the configuration it has.
+            write_json(self.directory.config, self.record)
+            state, updates = self._start(found)
             if updates < self.ppo.num_updates:
                 state, updates = self._train(state, updates)
             return self._finish(state, updates * self.ppo.steps_per_update)
         except KeyboardInterrupt:  # while compiling or evaluating, or a second time
             raise self._interrupted(self.saved_step, signal.SIGINT) from None
 
-    def _start(self) -> tuple[TrainState, int]:
+    def _newest(self) -> Checkpoint | None:
+        """The checkpoint to resume from, if there is one yet."""
+        found = checkpoint.latest(self.directory.checkpoints, self.display.say)
+        if found is None:
+            self.display.say("no checkpoint yet; starting from the beginning")
+        else:
+            check_resumable(found, self.config, self.env)
+        return found
+
+    def _start(self, found: Checkpoint | None) -> tuple[TrainState, int]:
         """The state to go on from, and how many updates it has seen."""
         key = jax.random.key(self.config.seed)
-        template = jax.eval_shape(self.ppo.init, key)
-        found = None
-        if self.config.resume:
-            found = checkpoint.latest(self.directory.checkpoints, self.display.say)
-            if found is None:
-                self.display.say("no checkpoint yet; starting from the beginning")
         if found is None:
-            with self.display.phase("compiling the start"), self._fitting(None):
+            with self.display.phase("compiling the start"), _fitting(self._cannot_train):
                 before = time.monotonic()
                 init = _compile(self.ppo.init, key)
                 self.totals.compile_s += time.monotonic() - before
                 state = cast(TrainState, jax.block_until_ready(init(key)))
             return state, 0
-        check_resumable(found, self.config, self.env)
-        with self._fitting(None):
-            state = found.fill(template)
+        with _fitting(self._cannot_train):
+            state = found.fill(jax.eval_shape(self.ppo.init, key))
         self.totals = _Totals(**found.metadata["totals"])
         self.saved_step = found.step
         self.display.say(
@@ -124,7 +133,7 @@ class Session:
 
     def _train(self, state: TrainState, updates: int) -> tuple[TrainState, int]:
         before = time.monotonic()
-        with self.display.phase("compiling the update"), self._fitting(None):
+        with self.display.phase("compiling the update"), _fitting(self._cannot_train):
             update = _compile(self.ppo.update, state, donate=True)
         self.totals.compile_s += time.monotonic() - before
         per_update = self.ppo.steps_per_update
@@ -137,7 +146,7 @@ class Session:
             self.display.training(self.config.total_steps),
         ):
             while updates < self.ppo.num_updates:
-                with self._fitting(update):
+                with _fitting(lambda: self._cannot_train(update)):
                     state, on_device = update(state)
                     metrics = {k: float(v) for k, v in jax.device_get(on_device).items()}
                 updates += 1
@@ -167,8 +176,12 @@ class Session:
         def by_params(params: PolicyParams, key: jax.Array, worlds: State) -> jax.Array:
             return act(network, params, worlds.obs)
 
-        evaluator = Evaluator(self.env, by_params, episodes=section.episodes)
-        with self.display.phase(f"evaluating {section.episodes} episodes"):
+        # No more worlds at once than were trained with: those are known to fit.
+        evaluator = Evaluator(
+            self.env, by_params, episodes=section.episodes, max_lanes=config.num_envs
+        )
+        evaluating = self.display.phase(f"evaluating {section.episodes} episodes")
+        with evaluating, _fitting(self._cannot_evaluate):
             evaluation = evaluator(state.policy, seed=section.seed)
         wall_clock = self._wall_clock()
         summary = self._summary(evaluation, steps, wall_clock)
@@ -178,8 +191,6 @@ class Session:
         except OSError as error:
             saved = False
             self._say(f"error: cannot write {self.directory.result}: {error.strerror}")
-        if section.video:
-            self._record(policy)
         for name, count in self.totals.faults.items():
             if count:
                 self._say(f"warning: {name} in {count} of {steps} environment steps")
@@ -193,6 +204,8 @@ class Session:
             f"success {evaluation.success_rate:.3f} [{low:.3f}, {high:.3f}] over "
             f"{evaluation.episodes} episodes, {progress.count(steps)} steps, {wall_clock:.0f} s"
         )
+        if section.video:  # last: whatever happens to it, all else is on disk and has been said
+            self._record(policy)
         return TrainResult(self.directory.path, self.env, policy, evaluation, summary, saved)
 
     def _summary(
@@ -230,10 +243,10 @@ class Session:
                     episodes=section.video_episodes,
                     seed=section.seed,
                 )
-        except NoRendererError as error:
-            self._say(f"no video: {error}")
-        except OSError as error:
-            self._say(f"no video: {error.strerror or error}")
+        except Exception as error:  # graphics drivers and encoders fail in many ways
+            reason = error.strerror if isinstance(error, OSError) else None
+            text = " ".join((reason or str(error)).split())
+            self._say(f"no video: {text or type(error).__name__}")
 
     def _due(self, updates: int) -> bool:
         section = self.config.checkpoint
@@ -246,7 +259,7 @@ class Session:
         totals = dataclasses.replace(self.totals, wall_clock_s=self._wall_clock())
         metadata: dict[str, Json] = {
             "identity": identity(self.config, self.env),
-            "config": configs.to_json(self.config),
+            "config": self.record,
             "totals": dataclasses.asdict(totals),
         }
         keep = self.config.checkpoint.keep
@@ -279,16 +292,17 @@ class Session:
             line = f"interrupted; only step {self.saved_step} is saved; continue with"
         return InterruptedRunError(f"{line}: {self._resume_command()}", signum)
 
-    @contextlib.contextmanager
-    def _fitting(self, compiled: Compiled | None) -> Iterator[None]:
-        """Turns an exhausted device memory into one line with the batch that would fit."""
-        try:
-            yield
-        except (jax.errors.JaxRuntimeError, MemoryError) as error:
-            if not memory.is_out_of_memory(error):
-                raise
-            needed = None if compiled is None else memory.bytes_needed(compiled)
-            raise TrainingError(memory.explain(self.config.num_envs, needed)) from error
+    def _cannot_train(self, compiled: Compiled | None = None) -> str:
+        needed = None if compiled is None else memory.bytes_needed(compiled)
+        return memory.explain(self.config.num_envs, needed)
+
+    def _cannot_evaluate(self) -> str:
+        worlds = min(self.config.evaluation.episodes, self.config.num_envs)
+        fewer = memory.batch_that_fits(worlds, None, None)
+        return (
+            f"the device's memory does not hold {worlds} worlds to evaluate; continue with "
+            f"{self._resume_command()} --evaluation.episodes {fewer}"
+        )
 
     def _wall_clock(self) -> float:
         return self.totals.wall_clock_s + time.monotonic() - self.started
@@ -298,6 +312,17 @@ class Session:
 
     def _say(self, line: str) -> None:
         self.display.say(line)
+
+
+@contextlib.contextmanager
+def _fitting(explain: Callable[[], str]) -> Iterator[None]:
+    """Turns an exhausted device memory into the one line of `explain`."""
+    try:
+        yield
+    except (jax.errors.JaxRuntimeError, MemoryError) as error:
+        if not memory.is_out_of_memory(error):
+            raise
+        raise TrainingError(explain()) from error
 
 
 def _compile(fun: object, *args: object, donate: bool = False) -> Compiled:
