@@ -287,7 +287,6 @@ def test_directory_that_cannot_be_synced_still_has_the_checkpoint(
     assert len(checkpoint.steps(tmp_path)) == 2  # the older one stays until this one is certain
 
 
-@pytest.mark.slow
 def test_resumes_on_mjx_to_the_same_bits(tmp_path: pathlib.Path) -> None:
     """All that MJX-JAX carries from step to step, such as its warm start, is in the state."""
     config = PPOConfig(unroll_length=2, minibatches=1, epochs=1, hidden=(8,))
