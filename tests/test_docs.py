@@ -53,9 +53,11 @@ def test_every_size_is_cut() -> None:
 
 
 def test_readme_trains_what_the_command_trains() -> None:
-    """README.md's Python says `PPOConfig()` and default task and controller settings."""
+    """README.md's Python says `PPOConfig()`, a control mode, and default task settings."""
+    mode = PICK_CUBE.control.mode
     assert PICK_CUBE.ppo == PPOConfig()
-    assert PICK_CUBE.control == ControlConfig()
+    assert PICK_CUBE.control == ControlConfig(mode=mode)
+    assert f'control="{mode}"' in README[0]
     assert PICK_CUBE.task_config == PickCubeConfig()
 
 
