@@ -195,6 +195,7 @@ def test_interrupt_saves_and_says_how_to_resume(
             os.kill(os.getpid(), signal.SIGINT)
         return save(*args, **kwargs)
 
+    handler = signal.getsignal(signal.SIGINT)
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "save", save_then_interrupt)
         assert train.main([*FLAGS, "--output-dir", str(path)]) == 130
@@ -202,7 +203,7 @@ def test_interrupt_saves_and_says_how_to_resume(
     step = checkpoint.latest(RunDir(path).checkpoints).step
     assert step == STEPS // UPDATES * 9  # one update after the second checkpoint
     assert f"interrupted; step {step} is saved; continue with: python -m mjxsim.train" in line
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is handler
     # The torn checkpoint is skipped, and the end is that of the run never interrupted.
     (checkpoint.steps(RunDir(path).checkpoints)[0] / "manifest.json").unlink()
     assert train.main(line.split("mjxsim.train ")[1].split()) == 0
