@@ -63,6 +63,7 @@ class MjxJax:
         )
         return self._read(model, data, Faults.none())
 
+    @collector_paused()
     def step(self, overrides: Overrides, physics: PhysicsState, ctrl: jax.Array) -> PhysicsState:
         model, t = self._bind(overrides)
         base = t.replace(
@@ -78,8 +79,7 @@ class MjxJax:
             return Carry.after(data), None
 
         before = self._sane(Carry.of(physics))
-        with collector_paused():
-            after, _ = jax.lax.scan(substep, before, length=self.substeps)
+        after, _ = jax.lax.scan(substep, before, length=self.substeps)
         bad = ~is_sane(after.qpos, after.qvel) | ~is_sane(physics.qpos, physics.qvel)
         bad |= ~jnp.isfinite(ctrl).all()  # clipping would hide it
         after = jax.tree.map(lambda old, new: jnp.where(bad, old, new), before, after)
