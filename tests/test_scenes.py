@@ -6,6 +6,7 @@ import itertools
 import mujoco
 import numpy as np
 import pytest
+from conftest import solve_arm
 from mujoco import mjx
 
 from mjxsim.robots.panda.constants import PANDA
@@ -18,25 +19,6 @@ WEIGHT = CUBE.mass * 9.81  # [N]
 @pytest.fixture(scope="module")
 def model() -> mujoco.MjModel:
     return build(PANDA, (CUBE,)).compile()
-
-
-def _solve_arm(model: mujoco.MjModel, target: tuple[float, float, float]) -> np.ndarray:
-    """Arm angles (7,) [rad] that put the TCP at `target` [m] with the hand straight down."""
-    data = mujoco.MjData(model)
-    mujoco.mj_resetDataKeyframe(model, data, 0)
-    jac = np.zeros((6, model.nv))
-    site = model.site(PANDA.tcp_site).id
-    for _ in range(100):
-        mujoco.mj_kinematics(model, data)
-        mujoco.mj_comPos(model, data)
-        turn = np.diag([1, -1, -1]) @ data.site_xmat[site].reshape(3, 3).T
-        skew = (turn - turn.T) / 2
-        error = np.r_[np.subtract(target, data.site_xpos[site]), skew[2, 1], skew[0, 2], skew[1, 0]]
-        mujoco.mj_jacSite(model, data, jac[:3], jac[3:], site)
-        arm = jac[:, :7]
-        data.qpos[:7] += arm.T @ np.linalg.solve(arm @ arm.T + 1e-8 * np.eye(6), error)
-    assert np.linalg.norm(error) < 1e-6
-    return data.qpos[:7].copy()
 
 
 def _run(model: mujoco.MjModel, data: mujoco.MjData, seconds: float) -> None:
@@ -55,7 +37,7 @@ def lifted(model: mujoco.MjModel) -> mujoco.MjData:
     """The arm closed its fingers on the cube where it lay and lifted it by 0.2 m in 1 s."""
     data = mujoco.MjData(model)
     mujoco.mj_resetDataKeyframe(model, data, 0)
-    low, high = _solve_arm(model, (0.5, 0.0, 0.02)), _solve_arm(model, (0.5, 0.0, 0.22))
+    low, high = solve_arm(model, (0.5, 0.0, 0.02)), solve_arm(model, (0.5, 0.0, 0.22))
     data.qpos[:7] = data.ctrl[:7] = low
     data.ctrl[7] = PANDA.gripper_closed_ctrl
     _run(model, data, 0.3)
