@@ -42,9 +42,16 @@ def reset_done(env: Env, state: State, done: jax.Array) -> State:
 
     def restart(carry: tuple[State, jax.Array]) -> tuple[State, jax.Array]:
         state, left = carry
-        (worlds,) = jnp.nonzero(left, size=chunk, fill_value=num_envs)
+        rank = jnp.cumsum(left) - 1  # among the worlds that are left
+        now = left & (rank < chunk)
+        worlds = jnp.sort(jnp.where(now, jnp.arange(num_envs), num_envs - 1))[:chunk]
         fresh = jax.vmap(env.reset)(state.key[worlds])
-        state = jax.tree.map(lambda old, new: old.at[worlds].set(new, mode="drop"), state, fresh)
-        return state, left.at[worlds].set(False, mode="drop")
+
+        # Selecting from a gather is vector code; XLA on CPU scatters one element at a time.
+        def replace(old: jax.Array, new: jax.Array) -> jax.Array:
+            mask = now.reshape((num_envs,) + (1,) * (old.ndim - 1))
+            return jnp.where(mask, new[jnp.clip(rank, 0, chunk - 1)], old)
+
+        return jax.tree.map(replace, state, fresh), left & ~now
 
     return jax.lax.while_loop(some_left, restart, (state, done))[0]

@@ -29,6 +29,13 @@ _BAD_STATE = [
 ]
 _CONTACT_FULL = int(mujoco.mjtWarning.mjWARN_CONTACTFULL)
 _CONSTRAINT_FULL = int(mujoco.mjtWarning.mjWARN_CNSTRFULL)
+# What drives a step from outside, and with it what an episode starts from.
+_DRIVE = (
+    mujoco.mjtState.mjSTATE_CTRL,
+    mujoco.mjtState.mjSTATE_MOCAP_POS,
+    mujoco.mjtState.mjSTATE_MOCAP_QUAT,
+)
+_START = (mujoco.mjtState.mjSTATE_QPOS, mujoco.mjtState.mjSTATE_QVEL, *_DRIVE)
 _STATE = ("time", "qpos", "qvel")
 _DERIVED = ("xpos", "xquat", "site_xpos", "site_xmat", "sensordata")
 # Fields whose change ends a coincidence of frames that the compiler saw, and C takes shortcuts by.
@@ -63,32 +70,22 @@ class MujocoC:
         mocap_pos: jax.Array,
         mocap_quat: jax.Array,
     ) -> PhysicsState:
-        inputs = {
-            "qpos": qpos,
-            "qvel": qvel,
-            "ctrl": ctrl,
-            "mocap_pos": mocap_pos,
-            "mocap_quat": mocap_quat,
-        }
-        out = self._call(self._host_init, overrides, inputs)
+        start = (qpos, qvel, ctrl, mocap_pos.ravel(), mocap_quat.ravel())
+        out = self._call(self._host_init, overrides, {"start": jnp.concatenate(start)})
         bad, contact, constraint, _ = out["faults"]
         faults = Faults.none().add(bad, contact, constraint)
         return self._state(out, ctrl, mocap_pos, mocap_quat, faults)
 
     def step(self, overrides: Overrides, physics: PhysicsState, ctrl: jax.Array) -> PhysicsState:
-        inputs = {
-            "row": physics.raw["row"],
-            "ctrl": ctrl,
-            "mocap_pos": physics.mocap_pos,
-            "mocap_quat": physics.mocap_quat,
-        }
+        drive = (ctrl, physics.mocap_pos.ravel(), physics.mocap_quat.ravel())
+        inputs = {"row": physics.raw["row"], "drive": jnp.concatenate(drive)}
         out = self._call(self._host_step, overrides, inputs)
         bad, contact, constraint, lost = out["faults"]
         faults = physics.faults.add(bad, contact, constraint)
-        # A discarded step leaves the world as it was, unless that was not finite either.
+        # A discarded step leaves the world as it was, unless that was not finite either. The host
+        # has put back all but the forces, which are no function of the state.
         keep = (bad > 0) & ~(lost > 0)
-        for field in _DERIVED:
-            out[field] = jnp.where(keep, getattr(physics, field), out[field])
+        out["sensordata"] = jnp.where(keep, physics.sensordata, out["sensordata"])
         ctrl = jnp.where(bad > 0, physics.ctrl, ctrl)
         return self._state(out, ctrl, physics.mocap_pos, physics.mocap_quat, faults)
 
@@ -124,14 +121,13 @@ class MujocoC:
     ) -> dict[str, jax.Array]:
         """Runs `host` on the whole batch; unbatched from the caller's side."""
         check_fields(self.model, overrides)
-        ndim = np.ndim(inputs["ctrl"])
 
         def callback(
             overrides: dict[str, np.ndarray], inputs: dict[str, np.ndarray]
         ) -> dict[str, np.ndarray]:
             inputs = {k: np.asarray(v) for k, v in inputs.items()}
             overrides = {k: np.asarray(v) for k, v in overrides.items()}
-            lead = inputs["ctrl"].shape[: inputs["ctrl"].ndim - ndim]
+            lead = next(iter(inputs.values())).shape[:-1]  # every input is a vector per world
             n = int(np.prod(lead))
 
             def flat(x: np.ndarray) -> np.ndarray:
@@ -165,13 +161,11 @@ class MujocoC:
     def _host_init(
         self, overrides: dict[str, np.ndarray], inputs: dict[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
-        n = inputs["ctrl"].shape[0]
+        n = inputs["start"].shape[0]
         with self._pool.borrow(n, overrides) as batch:
-            batch.reset(stage=mujoco.mjtStage.mjSTAGE_NONE)
-            for field, value in inputs.items():
-                if value.size:
-                    batch.bind(field)[:] = value
-            error = _run(batch.forward, stage=mujoco.mjtStage.mjSTAGE_VEL)
+            batch.state[:] = self._pool.rest
+            batch.state[:, self._pool.start_columns] = inputs["start"]
+            error = _run(batch.forward, stage=self._pool.stage)
             faults = np.zeros((n, 4), np.int32)
             faults[error] = [1, 0, 1, 1]  # no memory even to begin: diverged, for want of room
             out = self._read(batch, faults)
@@ -185,11 +179,9 @@ class MujocoC:
         n = before.shape[0]
         with self._pool.borrow(n, overrides) as batch:
             batch.state[:] = before
-            for field in ("ctrl", "mocap_pos", "mocap_quat"):
-                if inputs[field].size:
-                    batch.bind(field)[:] = inputs[field]
+            batch.state[:, self._pool.drive_columns] = inputs["drive"]
             batch.warning[:] = 0
-            error = _run(batch.step, nstep=self.substeps, stage=mujoco.mjtStage.mjSTAGE_VEL)
+            error = _run(batch.step, nstep=self.substeps, stage=self._pool.stage)
             warning = batch.warning[..., 1] > 0  # counts; [..., 0] is the last offender
             bad = warning[:, _BAD_STATE].any(axis=1)
             bad |= ~(np.abs(batch.bind("qvel")) < MAX_SPEED).all(axis=1)
@@ -198,11 +190,12 @@ class MujocoC:
             bad[error] = full[error] = True
             lost = bad & ~np.isfinite(before).all(axis=1)  # has no state to go back to
             if bad.any():
-                batch.state[bad] = before[bad]
-            if lost.any():
-                batch.reset(ids=np.flatnonzero(lost), stage=mujoco.mjtStage.mjSTAGE_VEL)
+                batch.state[bad] = np.where(lost[bad, None], self._pool.rest, before[bad])
+                _run(batch.forward, ids=np.flatnonzero(bad), stage=self._pool.stage)
             faults = np.stack([bad, warning[:, _CONTACT_FULL], full, lost], axis=1)
-            return self._read(batch, faults.astype(np.int32))
+            out = self._read(batch, faults.astype(np.int32))
+            out["sensordata"][np.ix_(bad, self._pool.stale)] = 0.0
+            return out
 
     def _read(self, batch: Batch, faults: np.ndarray) -> dict[str, np.ndarray]:
         n = batch.nsim
@@ -213,7 +206,7 @@ class MujocoC:
         return out
 
 
-def _run(advance: Callable[..., None], **options: int) -> np.ndarray:
+def _run(advance: Callable[..., None], **options: object) -> np.ndarray:
     """Runs a call of a batch; the worlds (k,) in which MuJoCo gave up.
 
     It raises an error where it has no memory left even to compute (a `<size memory>` too small);
@@ -234,7 +227,15 @@ class _BatchPool:
 
     def __init__(self, model: mujoco.MjModel, nthread: int):
         self.nstate = mujoco.mj_stateSize(model, mujoco.mjtState.mjSTATE_INTEGRATION)
+        self.rest = _rest(model)
+        self.start_columns = _columns(model, *_START)
+        self.drive_columns = _columns(model, *_DRIVE)
         self.stale = stale_sensors(model)
+        # The stage up to which a step's results are brought to its end: positions, and velocities
+        # where a sensor looks at them.
+        velocity = mujoco.mjtStage.mjSTAGE_VEL
+        sees_velocity = bool((model.sensor_needstage == velocity).any())
+        self.stage = velocity if sees_velocity else mujoco.mjtStage.mjSTAGE_POS
         self._model = model
         self._nthread = nthread
         self._batches: OrderedDict[tuple[int, frozenset[str]], Batch] = OrderedDict()
@@ -263,3 +264,22 @@ class _BatchPool:
             target = batch.expand(field)
             target[:] = value.reshape(target.shape)
         return batch
+
+
+def _rest(model: mujoco.MjModel) -> np.ndarray:
+    """The integration state (nstate,) of freshly reset data."""
+    state = mujoco.mjtState.mjSTATE_INTEGRATION
+    row = np.zeros(mujoco.mj_stateSize(model, state))
+    mujoco.mj_getState(model, mujoco.MjData(model), row, state)
+    return row
+
+
+def _columns(model: mujoco.MjModel, *parts: mujoco.mjtState) -> np.ndarray:
+    """Where these parts are in an integration state, one after the other."""
+    columns: list[np.ndarray] = []
+    for part in parts:
+        # The parts of a state are in the order of their bits.
+        before = int(mujoco.mjtState.mjSTATE_INTEGRATION) & (int(part) - 1)
+        offset = mujoco.mj_stateSize(model, before)
+        columns.append(offset + np.arange(mujoco.mj_stateSize(model, part)))
+    return np.concatenate(columns)
