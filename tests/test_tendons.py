@@ -56,3 +56,14 @@ def test_patch_is_gone_afterwards() -> None:
     with joint_tendons():
         assert smooth.tendon is not before
     assert smooth.tendon is before
+
+
+def test_armature_adds_no_bias() -> None:
+    model = mujoco.MjModel.from_xml_string(TWO_TENDONS)
+    model.tendon_armature[:] = 0.5
+    m = mjx.put_model(model, impl="jax")
+    qvel = jax.random.normal(jax.random.key(0), (model.nv,))
+    d = mjx.forward(m, mjx.make_data(m).replace(qvel=qvel))
+    with joint_tendons():
+        ours = smooth.tendon_bias(m, d)
+    np.testing.assert_array_equal(ours.qfrc_bias, smooth.tendon_bias(m, d).qfrc_bias)

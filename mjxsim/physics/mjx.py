@@ -23,6 +23,7 @@ from mjxsim.physics.base import (
 from mjxsim.physics.carry import Carry
 from mjxsim.physics.chains import short_chains
 from mjxsim.physics.compile import collector_paused
+from mjxsim.physics.helpers import helpers_once
 from mjxsim.physics.line_search import exact_line_search
 from mjxsim.physics.overrides import check_fields, leaf_of, replaced
 from mjxsim.physics.tendons import joint_tendons
@@ -74,7 +75,7 @@ class MjxJax:
 
         def substep(carry: Carry, _: None) -> tuple[Carry, None]:
             data = base.replace(**vars(carry))
-            with short_chains(), joint_tendons(), exact_line_search():
+            with short_chains(), joint_tendons(), exact_line_search(), helpers_once():
                 data = _substep(model, data)
             return Carry.after(data), None
 
@@ -123,7 +124,7 @@ class MjxJax:
         """Poses and position and velocity sensors of the state in `data`."""
         forces = data.sensordata
         stale = stale_sensors(self.model)
-        with short_chains():
+        with short_chains(), helpers_once():
             data = mjx.kinematics(model, data)
             if not stale.all():
                 data = mjx.com_pos(model, data)

@@ -5,8 +5,8 @@ tendon, over arrays of length zero. For a gripper whose fingers share a fixed te
 of the time it takes to trace a whole step.
 """
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+import contextlib
+from collections.abc import Callable, Iterator
 
 import jax.numpy as jnp
 import numpy as np
@@ -15,17 +15,28 @@ from mujoco.mjx._src import smooth
 
 from mjxsim.physics.patching import patched
 
+Stage = Callable[[mjx.Model, mjx.Data], mjx.Data]
 
-def joint_tendons() -> AbstractContextManager[None]:
+
+@contextlib.contextmanager
+def joint_tendons() -> Iterator[None]:
     """While MJX is traced inside this context, models with fixed tendons alone take a short way."""
-    return patched(smooth, "tendon", _short_for_joints)
+    with patched(smooth, "tendon", _short_tendon), patched(smooth, "tendon_bias", _no_bias):
+        yield
 
 
-def _short_for_joints(
-    original: Callable[[mjx.Model, mjx.Data], mjx.Data],
-) -> Callable[[mjx.Model, mjx.Data], mjx.Data]:
+def _joints_alone(m: mjx.Model) -> bool:
+    return m.ntendon > 0 and bool((m.wrap_type == mjx.WrapType.JOINT).all())
+
+
+def _no_bias(original: Stage) -> Stage:
+    """The Jacobian of a fixed tendon is constant, so its armature adds no bias force."""
+    return lambda m, d: d if _joints_alone(m) else original(m, d)
+
+
+def _short_tendon(original: Stage) -> Stage:
     def tendon(m: mjx.Model, d: mjx.Data) -> mjx.Data:
-        if not m.ntendon or (m.wrap_type != mjx.WrapType.JOINT).any():
+        if not _joints_alone(m):
             return original(m, d)
         rows = np.repeat(np.arange(m.ntendon), m.tendon_num)
         joints = m.wrap_objid
