@@ -126,7 +126,7 @@ def solve_arm(model: mujoco.MjModel, target: tuple[float, float, float]) -> np.n
     data = mujoco.MjData(model)
     mujoco.mj_resetDataKeyframe(model, data, 0)
     jac = np.zeros((6, model.nv))
-    site = model.site(PANDA.tcp_site).id
+    site = model.site(PANDA.arm.tcp_site).id
     for _ in range(100):
         mujoco.mj_kinematics(model, data)
         mujoco.mj_comPos(model, data)

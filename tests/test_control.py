@@ -84,7 +84,7 @@ class Arm:
 def panda() -> Arm:
     robot = registry.get("panda")
     model = robot.load().compile()
-    return Arm(robot, model, Chain.from_model(model, robot.arm_joints, robot.tcp_site))
+    return Arm(robot, model, Chain.from_model(model, robot.arm.joints, robot.arm.tcp_site))
 
 
 @functools.cache
@@ -113,7 +113,7 @@ def _check_chain(model: mujoco.MjModel, chain: Chain, site: str) -> None:
 
 
 def test_kinematics_agree_with_mujoco(panda):
-    _check_chain(panda.model, panda.chain, panda.robot.tcp_site)
+    _check_chain(panda.model, panda.chain, panda.robot.arm.tcp_site)
     odd = mujoco.MjModel.from_xml_string(ODD_ARM)
     _check_chain(odd, Chain.from_model(odd, ODD_JOINTS, "tip"), "tip")
 
@@ -228,16 +228,16 @@ def test_gripper(panda, gripper, entry, openness):
     action = jnp.zeros(8, jnp.float32).at[-1].set(entry)
     _, ctrl = step(controller.init(physics), physics, action)
     robot = panda.robot
-    wanted = robot.gripper_closed_ctrl + openness * (
-        robot.gripper_open_ctrl - robot.gripper_closed_ctrl
+    wanted = robot.arm.gripper_closed_ctrl + openness * (
+        robot.arm.gripper_open_ctrl - robot.arm.gripper_closed_ctrl
     )
-    actuator = panda.model.actuator(robot.gripper_actuator).id
+    actuator = panda.model.actuator(robot.arm.gripper_actuator).id
     np.testing.assert_allclose(ctrl[actuator], wanted, rtol=1e-6, atol=1e-7)
 
 
 def test_without_gripper_its_control_is_kept(panda):
     controller, step = _controller("joint_delta", "none")
-    actuator = panda.model.actuator(panda.robot.gripper_actuator).id
+    actuator = panda.model.actuator(panda.robot.arm.gripper_actuator).id
     ctrl = jnp.zeros(panda.model.nu, jnp.float32).at[actuator].set(0.0123)
     physics = panda.physics(panda.home, ctrl)
     _, after = step(controller.init(physics), physics, jnp.ones(7, jnp.float32))
@@ -326,7 +326,7 @@ def test_ee_delta_pose_turns_about_any_axis(panda):
 
 @pytest.mark.parametrize("direction", [[1, 0, 0], [0, -1, 0], [0, 0, 1], [-1, 1, -1]])
 def test_ee_target_stays_in_the_workspace(panda, direction):
-    lower, upper = np.float32(panda.robot.workspace)
+    lower, upper = np.float32(panda.robot.arm.workspace)
     states = _follow(panda, "ee_delta", np.tile([*direction, 1.0], (60, 1)))
     for state in states:
         assert (state.target.pos >= lower - 1e-6).all() and (state.target.pos <= upper + 1e-6).all()
@@ -359,7 +359,7 @@ def test_targets_are_relative_to_the_base():
     root = spec.worldbody.first_body()
     root.pos, root.quat = [1.0, 2.0, 0.5], [0.5**0.5, 0, 0, 0.5**0.5]
     model = spec.compile()
-    chain = Chain.from_model(model, robot.arm_joints, robot.tcp_site)
+    chain = Chain.from_model(model, robot.arm.joints, robot.arm.tcp_site)
     turned = build(ControlConfig(), robot, model)
     arm, plain = Arm(robot, model, chain), _controller("ee_delta")[0]
     states = []
@@ -425,6 +425,7 @@ def test_bad_input_gets_one_line(panda):
     physics = panda.physics(panda.home)
     with pytest.raises(ValueError, match=r"has shape \(4,\), got \(7,\)"):
         controller(controller.init(physics), physics, jnp.zeros(7))
-    wrong = dataclasses.replace(robot, arm_actuators=robot.arm_actuators[::-1])
+    arm = dataclasses.replace(robot.arm, actuators=robot.arm.actuators[::-1])
+    wrong = dataclasses.replace(robot, arms=(arm,))
     with pytest.raises(ValueError, match="does not drive joint"):
         build(ControlConfig(), wrong, model)

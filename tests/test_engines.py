@@ -66,7 +66,7 @@ def scuffle(pick_cube_model: mujoco.MjModel) -> tuple[np.ndarray, np.ndarray]:
     ctrl[:, :, :7] = around + random.uniform(-0.02, 0.02, (CONTROL_STEPS, LANES, 7))
     squeeze = np.repeat(random.random((CONTROL_STEPS // 10, LANES)) < 0.6, 10, axis=0)
     squeeze[:20] = True
-    ctrl[:, :, 7] = np.where(squeeze, PANDA.gripper_closed_ctrl, PANDA.gripper_open_ctrl)
+    ctrl[:, :, 7] = np.where(squeeze, PANDA.arm.gripper_closed_ctrl, PANDA.arm.gripper_open_ctrl)
     return qpos.astype(np.float32), ctrl.astype(np.float32)
 
 

@@ -60,20 +60,20 @@ def shifted_hand(spec: mujoco.MjSpec) -> None:
     finger = spec.body("left_finger")
     finger.ipos = [0.0, 0.015625, 0.03125]
     finger.mass = 0.03125
-    spec.site(PANDA.tcp_site).pos = [0.015625, 0.0, 0.125]
+    spec.site(PANDA.arm.tcp_site).pos = [0.015625, 0.0, 0.125]
 
 
 def more_armature(spec: mujoco.MjSpec) -> None:
     for name, armature in zip(
-        PANDA.arm_joints, (0.25, 0.5, 0.125, 0.25, 0.5, 0.0625, 1.0), strict=True
+        PANDA.arm.joints, (0.25, 0.5, 0.125, 0.25, 0.5, 0.0625, 1.0), strict=True
     ):
         spec.joint(name).armature = armature
-    for name in PANDA.gripper_joints:
+    for name in PANDA.arm.gripper_joints:
         spec.joint(name).armature = 4.0
 
 
 def softer_servo(spec: mujoco.MjSpec) -> None:
-    for name in PANDA.arm_actuators:
+    for name in PANDA.arm.actuators:
         actuator = spec.actuator(name)
         gain, bias = np.array(actuator.gainprm), np.array(actuator.biasprm)
         gain[0], bias[1], bias[2] = 512.0, -512.0, -32.0
@@ -81,7 +81,7 @@ def softer_servo(spec: mujoco.MjSpec) -> None:
 
 
 def more_damping(spec: mujoco.MjSpec) -> None:
-    for name in PANDA.arm_joints:
+    for name in PANDA.arm.joints:
         damping = np.array(spec.joint(name).damping)
         damping.flat[0] = 8.0
         spec.joint(name).damping = damping
@@ -204,7 +204,7 @@ def begin_closing(model: mujoco.MjModel) -> tuple[np.ndarray, np.ndarray, np.nda
     qpos, qvel, ctrl = home.qpos.copy(), np.zeros(model.nv), home.ctrl.copy()
     qpos[:7] = ctrl[:7] = solve_arm(model, (0.5, 0.0, 0.02))
     qpos[10] += 0.01
-    ctrl[7] = PANDA.gripper_closed_ctrl
+    ctrl[7] = PANDA.arm.gripper_closed_ctrl
     return qpos.astype(np.float32), qvel.astype(np.float32), ctrl.astype(np.float32)
 
 

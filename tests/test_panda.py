@@ -72,13 +72,13 @@ def test_link_matches_table(model: mujoco.MjModel, index: int) -> None:
 @pytest.mark.parametrize("index", range(7))
 def test_joint_and_servo_match_table(model: mujoco.MjModel, index: int) -> None:
     link = c.LINKS[index]
-    joint = model.joint(PANDA.arm_joints[index])
+    joint = model.joint(PANDA.arm.joints[index])
     assert model.body(joint.bodyid[0]).name == link.name
     np.testing.assert_array_equal(joint.axis, (0, 0, 1))
     np.testing.assert_allclose(joint.range, link.joint_range, atol=EXACT)
     assert joint.armature == c.ARMATURE
     assert joint.damping == link.damping
-    servo = model.actuator(PANDA.arm_actuators[index])
+    servo = model.actuator(PANDA.arm.actuators[index])
     assert servo.trnid[0] == joint.id
     assert servo.gainprm[0] == link.kp
     np.testing.assert_array_equal(servo.biasprm[:3], (0, -link.kp, -link.kv))
@@ -87,13 +87,13 @@ def test_joint_and_servo_match_table(model: mujoco.MjModel, index: int) -> None:
 
 
 def test_hand_matches_table(model: mujoco.MjModel) -> None:
-    hand = model.body(PANDA.hand_body)
+    hand = model.body(PANDA.arm.hand_body)
     np.testing.assert_allclose(hand.pos, c.HAND_POS, atol=EXACT)
     np.testing.assert_allclose(_matrix(hand.quat), _rotation("z", c.HAND_Z_ROTATION), atol=EXACT)
     assert hand.mass == c.HAND_MASS
     np.testing.assert_allclose(hand.ipos, c.HAND_COM, atol=EXACT)
     np.testing.assert_allclose(_inertia_tensor(model, "hand"), np.diag(c.HAND_INERTIA), atol=EXACT)
-    tcp = model.site(PANDA.tcp_site)
+    tcp = model.site(PANDA.arm.tcp_site)
     np.testing.assert_allclose(tcp.pos, c.TCP_POS, atol=EXACT)
     np.testing.assert_array_equal(tcp.quat, (1, 0, 0, 0))
     capsule = model.geom("hand_capsule")
@@ -106,7 +106,7 @@ def test_hand_matches_table(model: mujoco.MjModel) -> None:
 
 @pytest.mark.parametrize("side", (0, 1))
 def test_finger_matches_table(model: mujoco.MjModel, side: int) -> None:
-    joint = model.joint(PANDA.gripper_joints[side])
+    joint = model.joint(PANDA.arm.gripper_joints[side])
     finger = model.body(joint.bodyid[0])
     np.testing.assert_allclose(finger.pos, c.FINGER_POS, atol=EXACT)
     np.testing.assert_allclose(_matrix(finger.quat), _rotation("z", side * math.pi), atol=EXACT)
@@ -122,7 +122,7 @@ def test_finger_matches_table(model: mujoco.MjModel, side: int) -> None:
 
 
 def test_gripper_actuator_matches_table(model: mujoco.MjModel) -> None:
-    servo = model.actuator(PANDA.gripper_actuator)
+    servo = model.actuator(PANDA.arm.gripper_actuator)
     assert servo.gainprm[0] == c.GRIPPER_KP
     np.testing.assert_array_equal(servo.biasprm[:3], (0, -c.GRIPPER_KP, 0))
     np.testing.assert_array_equal(servo.ctrlrange, c.FINGER_RANGE)
@@ -137,7 +137,7 @@ def test_pad_spheres_are_tangent_to_the_fingertip(model: mujoco.MjModel, side: i
     low, high = centre - half, centre + half
     assert abs(low[1]) < 1e-4  # so the pads meet when the gripper is closed
     positions = []
-    for name in PANDA.finger_pad_geoms[side]:
+    for name in PANDA.arm.finger_pad_geoms[side]:
         geom = model.geom(name)
         assert geom.type == mujoco.mjtGeom.mjGEOM_SPHERE
         assert geom.size[0] == c.PAD_RADIUS
@@ -153,10 +153,10 @@ def test_only_primitives_and_no_implicit_contacts(model: mujoco.MjModel) -> None
     assert not model.geom_contype.any()
     assert not model.geom_conaffinity.any()
     assert set(model.geom_group) == {2, 3}
-    named = {*itertools.chain(*PANDA.finger_pad_geoms), *PANDA.other_collision_geoms}
+    named = {*itertools.chain(*PANDA.arm.finger_pad_geoms), *PANDA.arm.other_collision_geoms}
     collision = {model.geom(i).name for i in np.flatnonzero(model.geom_group == 3)}
     assert collision == named
-    assert set(PANDA.finger_tip_geoms) <= named
+    assert set(PANDA.arm.finger_tip_geoms) <= named
 
 
 def test_geoms_add_no_mass(model: mujoco.MjModel) -> None:
@@ -183,7 +183,7 @@ def test_forward_kinematics_is_the_published_dh_chain(
     data = mujoco.MjData(model)
     data.qpos[:7] = q
     mujoco.mj_kinematics(model, data)
-    hand = data.body(PANDA.hand_body)
+    hand = data.body(PANDA.arm.hand_body)
     np.testing.assert_allclose(hand.xpos, position, atol=1e-6)
     expected = rotation @ _rotation("z", -math.pi / 4)  # the hand is mounted at -45 deg
     np.testing.assert_allclose(hand.xmat.reshape(3, 3), expected, atol=1e-6)
@@ -193,10 +193,10 @@ def test_home_pose(model: mujoco.MjModel) -> None:
     data = mujoco.MjData(model)
     data.qpos[:] = PANDA.home_qpos
     mujoco.mj_kinematics(model, data)
-    tcp = data.site(PANDA.tcp_site)
+    tcp = data.site(PANDA.arm.tcp_site)
     np.testing.assert_allclose(tcp.xpos, (0.5, 0.0, 0.2), atol=1e-6)
     np.testing.assert_allclose(tcp.xmat.reshape(3, 3), np.diag([1, -1, -1]), atol=1e-6)
-    joints = (*PANDA.arm_joints, *PANDA.gripper_joints)
+    joints = (*PANDA.arm.joints, *PANDA.arm.gripper_joints)
     for name, value in zip(joints, PANDA.home_qpos, strict=True):
         low, high = model.joint(name).range
         assert low <= value <= high
@@ -205,9 +205,9 @@ def test_home_pose(model: mujoco.MjModel) -> None:
 def test_workspace_corners_are_reachable_with_the_hand_down(model: mujoco.MjModel) -> None:
     data = mujoco.MjData(model)
     jac = np.zeros((6, model.nv))
-    site = model.site(PANDA.tcp_site).id
+    site = model.site(PANDA.arm.tcp_site).id
     low, high = model.jnt_range[:7].T
-    for corner in itertools.product(*zip(*PANDA.workspace, strict=True)):
+    for corner in itertools.product(*zip(*PANDA.arm.workspace, strict=True)):
         data.qpos[:] = PANDA.home_qpos
         for _ in range(300):  # damped least squares, joints clamped to their ranges
             mujoco.mj_kinematics(model, data)
@@ -252,11 +252,11 @@ def test_servo_settles_without_chatter(model: mujoco.MjModel, step: float) -> No
 
 
 def test_spec_names_exist_in_actuator_order(model: mujoco.MjModel) -> None:
-    ids = [model.actuator(n).id for n in (*PANDA.arm_actuators, PANDA.gripper_actuator)]
+    ids = [model.actuator(n).id for n in (*PANDA.arm.actuators, PANDA.arm.gripper_actuator)]
     assert ids == list(range(model.nu))
-    ids = [model.joint(n).qposadr[0] for n in (*PANDA.arm_joints, *PANDA.gripper_joints)]
+    ids = [model.joint(n).qposadr[0] for n in (*PANDA.arm.joints, *PANDA.arm.gripper_joints)]
     assert ids == list(range(model.nq))
-    for name in PANDA.finger_touch_sensors:
+    for name in PANDA.arm.finger_touch_sensors:
         assert model.sensor(name).dim[0] == 1
 
 

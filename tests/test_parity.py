@@ -205,7 +205,7 @@ def test_grasp_lifts_and_holds(pair: tuple[Worlds, Worlds]) -> None:
         qpos[:, ARM] = low
         qpos[:, CUBE] += offset  # along the fingers' faces
         ctrl = np.repeat(model.key("home").ctrl[None], NUM_WORLDS, axis=0)
-        ctrl[:, ARM], ctrl[:, 7] = low, PANDA.gripper_closed_ctrl
+        ctrl[:, ARM], ctrl[:, 7] = low, PANDA.arm.gripper_closed_ctrl
         state = w.run(w.init(qpos, ctrl=ctrl), 60)  # close
         held = in_hand(model, state)
         for part in np.linspace(0.0, 1.0, 100):  # lift by 0.1 m in 0.5 s
@@ -225,6 +225,6 @@ def test_grasp_lifts_and_holds(pair: tuple[Worlds, Worlds]) -> None:
 
 def in_hand(model: mujoco.MjModel, state: PhysicsState) -> np.ndarray:
     """The cube in the frame of the TCP (NUM_WORLDS, 3) [m]."""
-    site = model.site(PANDA.tcp_site).id
+    site = model.site(PANDA.arm.tcp_site).id
     offset = cube(state) - np.asarray(state.site_xpos[:, site])
     return np.einsum("nij,ni->nj", np.asarray(state.site_xmat[:, site]), offset)

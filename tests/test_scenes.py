@@ -28,7 +28,7 @@ def _run(model: mujoco.MjModel, data: mujoco.MjData, seconds: float) -> None:
 
 def _cube_in_hand(data: mujoco.MjData) -> np.ndarray:
     """Cube centre relative to the TCP, in the TCP frame (3,) [m]."""
-    tcp = data.site(PANDA.tcp_site)
+    tcp = data.site(PANDA.arm.tcp_site)
     return tcp.xmat.reshape(3, 3).T @ (data.body("cube").xpos - tcp.xpos)
 
 
@@ -39,7 +39,7 @@ def lifted(model: mujoco.MjModel) -> mujoco.MjData:
     mujoco.mj_resetDataKeyframe(model, data, 0)
     low, high = solve_arm(model, (0.5, 0.0, 0.02)), solve_arm(model, (0.5, 0.0, 0.22))
     data.qpos[:7] = data.ctrl[:7] = low
-    data.ctrl[7] = PANDA.gripper_closed_ctrl
+    data.ctrl[7] = PANDA.arm.gripper_closed_ctrl
     _run(model, data, 0.3)
     assert data.sensordata.min() > 20.0  # both pads press within 0.3 s
     for part in np.linspace(0.0, 1.0, 50):
@@ -54,7 +54,7 @@ def test_layout(model: mujoco.MjModel) -> None:
     assert model.joint("cube_joint").qposadr[0] == 9
     assert model.body("goal").mocapid[0] == 0
     assert {model.camera(i).name for i in range(model.ncam)} == {"front", "side", "wrist"}
-    assert model.body(model.camera("wrist").bodyid[0]).name == PANDA.hand_body
+    assert model.body(model.camera("wrist").bodyid[0]).name == PANDA.arm.hand_body
     np.testing.assert_allclose(model.key("home").qpos[:9], PANDA.home_qpos)
     np.testing.assert_allclose(model.key("home").ctrl, PANDA.home_ctrl)
     np.testing.assert_allclose(model.key("home").qpos[9:], (0.5, 0, 0.02, 1, 0, 0, 0))
@@ -63,11 +63,12 @@ def test_layout(model: mujoco.MjModel) -> None:
 def test_contacts_come_only_from_the_explicit_pairs(model: mujoco.MjModel) -> None:
     assert not model.geom_contype.any()
     assert not model.geom_conaffinity.any()
-    pads = set(itertools.chain(*PANDA.finger_pad_geoms))
+    pads = set(itertools.chain(*PANDA.arm.finger_pad_geoms))
     expected = {frozenset(("table", "cube"))}
-    expected |= {frozenset((g, "cube")) for g in (*pads, *PANDA.other_collision_geoms)}
+    expected |= {frozenset((g, "cube")) for g in (*pads, *PANDA.arm.other_collision_geoms)}
     expected |= {
-        frozenset((g, "table")) for g in (*PANDA.finger_tip_geoms, *PANDA.other_collision_geoms)
+        frozenset((g, "table"))
+        for g in (*PANDA.arm.finger_tip_geoms, *PANDA.arm.other_collision_geoms)
     }
     names = [model.geom(i).name for i in range(model.ngeom)]
     pairs = {
@@ -158,7 +159,7 @@ def test_touch_is_the_squeezing_force(model: mujoco.MjModel, lifted: mujoco.MjDa
 def test_closed_empty_gripper_presses_on_nothing(model: mujoco.MjModel) -> None:
     data = mujoco.MjData(model)
     mujoco.mj_resetDataKeyframe(model, data, 0)
-    data.ctrl[7] = PANDA.gripper_closed_ctrl
+    data.ctrl[7] = PANDA.arm.gripper_closed_ctrl
     _run(model, data, 2.0)
     np.testing.assert_allclose(data.qpos[7:9], 0.0, atol=1e-3)
     np.testing.assert_array_equal(data.sensordata, 0.0)

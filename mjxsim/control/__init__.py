@@ -7,6 +7,7 @@ from mjxsim.control.base import (
     ControlState,
     GripperMode,
     JointControlState,
+    Motion,
     TcpControlState,
 )
 from mjxsim.control.build import build
@@ -27,6 +28,7 @@ __all__ = [
     "JointControlState",
     "JointPosition",
     "JointPositionDelta",
+    "Motion",
     "TcpControlState",
     "build",
 ]

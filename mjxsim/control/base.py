@@ -71,8 +71,16 @@ class TcpControlState(flax.struct.PyTreeNode):
     target: Pose  # the last commanded TCP pose, world frame
 
 
+class Motion(flax.struct.PyTreeNode):
+    """What a scripted expert wants next, in terms that any end-effector controller can follow."""
+
+    tcp: jax.Array  # (3,) [m] where the TCP should be, world frame
+    open_gripper: jax.Array  # bool ()
+    quat: jax.Array | None = None  # (4,) wxyz, how it should be turned; None keeps the target's
+
+
 ControlState = JointControlState | TcpControlState
-StateT = TypeVar("StateT", JointControlState, TcpControlState)
+StateT = TypeVar("StateT")  # what the controller remembers: a frozen pytree
 
 
 class Controller(Protocol[StateT]):
@@ -96,5 +104,21 @@ class Controller(Protocol[StateT]):
         """Return the next state and ``ctrl (nu,)`` for ``action (action_size,)`` in [-1, 1].
 
         Entries beyond [-1, 1] are clipped; NaN passes into ``ctrl``, where the engine counts it.
+        """
+        ...
+
+    def toward(self, state: StateT, motion: Motion | tuple[Motion, ...]) -> jax.Array:
+        """Return the action (action_size,) that moves the target as far as it may towards a motion.
+
+        Raises:
+          ValueError: the controller does not move the end effector.
+        """
+        ...
+
+    def stay(self) -> jax.Array:
+        """Return the action (action_size,) that leaves the targets where they are, gripper open.
+
+        Raises:
+          ValueError: the controller has no such action.
         """
         ...

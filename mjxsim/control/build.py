@@ -7,13 +7,14 @@ import numpy as np
 
 from mjxsim import naming
 from mjxsim.control.actuation import Actuation, actuator_id, position_servos
+from mjxsim.control.arms import Arms
 from mjxsim.control.base import ControlConfig, Controller, ControlMode, GripperMode
-from mjxsim.control.end_effector import EndEffectorDelta, Motion
+from mjxsim.control.end_effector import EndEffectorDelta, Moves
 from mjxsim.control.joint import JointPosition, JointPositionDelta
 from mjxsim.control.kinematics import Chain
-from mjxsim.robots.base import RobotSpec
+from mjxsim.robots.base import ArmSpec, RobotSpec
 
-_MOTIONS: dict[ControlMode, Motion] = {
+_MOTIONS: dict[ControlMode, Moves] = {
     "ee_delta": "position",
     "ee_delta_yaw": "position_yaw",
     "ee_delta_pose": "pose",
@@ -23,6 +24,8 @@ _MOTIONS: dict[ControlMode, Motion] = {
 def build(config: ControlConfig, robot: RobotSpec, model: mujoco.MjModel) -> Controller:
     """Return the controller of ``config`` for ``robot``, whose names are resolved in ``model``.
 
+    A robot with several arms gets the same controller for each, one action after the other.
+
     Raises:
       ValueError: for an unknown mode or gripper mode, or a name that ``model`` does not have.
     """
@@ -31,17 +34,22 @@ def build(config: ControlConfig, robot: RobotSpec, model: mujoco.MjModel) -> Con
     if config.gripper not in get_args(GripperMode):
         raise ValueError(naming.unknown("gripper mode", config.gripper, get_args(GripperMode)))
 
-    joints = tuple(robot.arm_joints)
-    chain = Chain.from_model(model, joints, robot.tcp_site)
-    ids, ctrl_lower, ctrl_upper = position_servos(model, tuple(robot.arm_actuators), joints)
+    arms = tuple(_for_arm(config, arm, model) for arm in robot.arms)
+    return arms[0] if len(arms) == 1 else Arms(arms)
+
+
+def _for_arm(config: ControlConfig, arm: ArmSpec, model: mujoco.MjModel) -> Controller:
+    joints = tuple(arm.joints)
+    chain = Chain.from_model(model, joints, arm.tcp_site)
+    ids, ctrl_lower, ctrl_upper = position_servos(model, tuple(arm.actuators), joints)
     actuation = Actuation(
         arm=ids,
         lower=ctrl_lower,
         upper=ctrl_upper,
-        gripper=actuator_id(model, robot.gripper_actuator),
+        gripper=actuator_id(model, arm.gripper_actuator),
         gripper_mode=config.gripper,
-        gripper_open=float(robot.gripper_open_ctrl),
-        gripper_closed=float(robot.gripper_closed_ctrl),
+        gripper_open=float(arm.gripper_open_ctrl),
+        gripper_closed=float(arm.gripper_closed_ctrl),
     )
     lower, upper = np.maximum(chain.lower, ctrl_lower), np.minimum(chain.upper, ctrl_upper)
 
@@ -58,10 +66,10 @@ def build(config: ControlConfig, robot: RobotSpec, model: mujoco.MjModel) -> Con
         actuation=actuation,
         motion=_MOTIONS[config.mode],
         ik=config.ik,
-        rest=np.asarray(robot.home_qpos, np.float32)[: chain.size],
+        rest=np.asarray(arm.home_qpos, np.float32)[: chain.size],
         workspace=(
-            np.asarray(robot.workspace[0], np.float32),
-            np.asarray(robot.workspace[1], np.float32),
+            np.asarray(arm.workspace[0], np.float32),
+            np.asarray(arm.workspace[1], np.float32),
         ),
         max_position_step=config.max_position_step,
         max_rotation_step=config.max_rotation_step,

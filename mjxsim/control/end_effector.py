@@ -8,15 +8,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from mjxsim.control.actuation import Actuation
-from mjxsim.control.base import TcpControlState
+from mjxsim.control.base import Motion, TcpControlState
 from mjxsim.control.checks import clipped_action
 from mjxsim.control.ik import IkConfig, solve
 from mjxsim.control.kinematics import Chain, forward
 from mjxsim.math import Pose, poses, rotations
 from mjxsim.physics.base import PhysicsState
 
-Motion = Literal["position", "position_yaw", "pose"]
-_MOTION_SIZE: dict[Motion, int] = {"position": 3, "position_yaw": 4, "pose": 6}
+Moves = Literal["position", "position_yaw", "pose"]
+_MOTION_SIZE: dict[Moves, int] = {"position": 3, "position_yaw": 4, "pose": 6}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class EndEffectorDelta:
 
     chain: Chain
     actuation: Actuation
-    motion: Motion
+    motion: Moves
     ik: IkConfig
     rest: np.ndarray  # (n,) float32 [rad], posture towards which spare freedom is pulled
     workspace: tuple[np.ndarray, np.ndarray]  # lower, upper corner, (3,) float32 [m], base frame
@@ -71,19 +71,24 @@ class EndEffectorDelta:
         ctrl = self.actuation.ctrl(physics.ctrl, joint_target, action)
         return TcpControlState(joint_target=joint_target, target=target), ctrl
 
-    def toward(self, state: TcpControlState, tcp: jax.Array, open_gripper: jax.Array) -> jax.Array:
-        """Return the action (action_size,) that moves the target as far as it may towards ``tcp``.
+    def toward(self, state: TcpControlState, motion: Motion | tuple[Motion, ...]) -> jax.Array:
+        """See :class:`~mjxsim.control.base.Controller`; what the mode cannot turn stays."""
+        if isinstance(motion, tuple):
+            (motion,) = motion
+        root = self.chain.root_mat
+        ahead = _matvec(root.T, motion.tcp - state.target.pos) / self.max_position_step
+        turn = jnp.zeros(_MOTION_SIZE[self.motion] - 3, jnp.float32)
+        if motion.quat is not None and self.motion != "position":
+            left = _matvec(root.T, rotations.difference(motion.quat, state.target.quat))
+            turn = left[2:] if self.motion == "position_yaw" else left
+            turn = turn / self.max_rotation_step
+        grip = jnp.where(motion.open_gripper, 1.0, -1.0)[None][: self.actuation.gripper_size]
+        return jnp.concatenate([jnp.clip(jnp.concatenate([ahead, turn]), -1.0, 1.0), grip])
 
-        Args:
-          state: the controller's state.
-          tcp: ``(3,)`` [m] where the TCP should be, world frame. The orientation is kept.
-          open_gripper: bool ``()``.
-        """
-        ahead = _matvec(self.chain.root_mat.T, tcp - state.target.pos)
-        move = jnp.clip(ahead / self.max_position_step, -1.0, 1.0)
-        still = jnp.zeros(_MOTION_SIZE[self.motion] - 3, jnp.float32)
-        grip = jnp.where(open_gripper, 1.0, -1.0)[None][: self.actuation.gripper_size]
-        return jnp.concatenate([move, still, grip])
+    def stay(self) -> jax.Array:
+        """See :class:`~mjxsim.control.base.Controller`."""
+        still = jnp.zeros(_MOTION_SIZE[self.motion], jnp.float32)
+        return jnp.concatenate([still, jnp.ones(self.actuation.gripper_size, jnp.float32)])
 
     def _moved(self, previous: jax.Array, measured: jax.Array, action: jax.Array) -> jax.Array:
         """Return the next target position (3,) [m]."""

@@ -7,10 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from mjxsim.control.actuation import Actuation
-from mjxsim.control.base import JointControlState
+from mjxsim.control.base import JointControlState, Motion
 from mjxsim.control.checks import clipped_action
 from mjxsim.control.kinematics import Chain
 from mjxsim.physics.base import PhysicsState
+
+NO_EXPERT = (
+    "a scripted expert needs an end-effector controller: control mode 'ee_delta', 'ee_delta_yaw' "
+    "or 'ee_delta_pose'"
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -49,6 +54,15 @@ class JointPositionDelta:
         ctrl = self.actuation.ctrl(physics.ctrl, target, action)
         return JointControlState(joint_target=target), ctrl
 
+    def toward(self, state: JointControlState, motion: Motion | tuple[Motion, ...]) -> jax.Array:
+        """See :class:`~mjxsim.control.base.Controller`."""
+        raise ValueError(NO_EXPERT)
+
+    def stay(self) -> jax.Array:
+        """See :class:`~mjxsim.control.base.Controller`."""
+        still = jnp.zeros(self.chain.size, jnp.float32)
+        return jnp.concatenate([still, jnp.ones(self.actuation.gripper_size, jnp.float32)])
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class JointPosition:
@@ -79,3 +93,11 @@ class JointPosition:
         target = jnp.clip(target, self.lower, self.upper)
         ctrl = self.actuation.ctrl(physics.ctrl, target, action)
         return JointControlState(joint_target=target), ctrl
+
+    def toward(self, state: JointControlState, motion: Motion | tuple[Motion, ...]) -> jax.Array:
+        """See :class:`~mjxsim.control.base.Controller`."""
+        raise ValueError(NO_EXPERT)
+
+    def stay(self) -> jax.Array:
+        """See :class:`~mjxsim.control.base.Controller`."""
+        raise ValueError("control mode 'joint' has no action that stays: an action is a position")

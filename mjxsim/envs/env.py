@@ -7,8 +7,9 @@ from typing import Any
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from mjxsim.control import Controller, EndEffectorDelta
+from mjxsim.control import Controller
 from mjxsim.physics import Engine, Model, PhysicsState, complete, put_model
 from mjxsim.physics.base import Overrides
 from mjxsim.robots.base import RobotSpec
@@ -53,6 +54,7 @@ class Env:
     controller: Controller[Any]
     engine: Engine
     observation_layout: dict[str, slice]  # where each named observation is
+    touch: np.ndarray  # addresses in sensordata of the force on every finger
     randomizer: Randomizer | None = None
 
     @property
@@ -160,13 +162,12 @@ class Env:
         Raises:
           ValueError: the controller does not move the end effector.
         """
-        if not isinstance(self.controller, EndEffectorDelta):
-            raise ValueError(
-                "a scripted expert needs an end-effector controller: control mode 'ee_delta', "
-                "'ee_delta_yaw' or 'ee_delta_pose'"
-            )
         motion = self.task.expert(state.task, state.physics)
-        return self.controller.toward(state.control, motion.tcp, motion.open_gripper)
+        return self.controller.toward(state.control, motion)
+
+    def instruction(self, state: State) -> jax.Array:
+        """Which of `task.instructions` this episode asks for; int32 ()."""
+        return self.task.instruction(state.task)
 
     def _observe(self, task_state: Any, physics: PhysicsState) -> jax.Array:
         parts = self.task.observe(task_state, physics)
@@ -179,4 +180,4 @@ class Env:
         return complete(nominal, self.randomizer(key, nominal))
 
     def _contact_force(self, physics: PhysicsState) -> jax.Array:
-        return self.task.robot.touch_forces(physics).max()
+        return physics.sensordata[self.touch].max()

@@ -47,6 +47,7 @@ def make(
         raise ValueError(
             f"task {task!r} takes a {config_class.__name__}, got {type(config).__name__}"
         )
+    config = config.for_robot(spec)
     model = task_class.scene(config, spec).compile()
     substeps = round(config.control_dt / model.opt.timestep)
     if substeps < 1 or not np.isclose(substeps * model.opt.timestep, config.control_dt):
@@ -63,6 +64,7 @@ def make(
         controller=controllers.build(control or ControlConfig(), spec, model),
         engine=physics,
         observation_layout=_layout(built, physics),
+        touch=np.array([model.sensor(n).adr[0] for a in spec.arms for n in a.finger_touch_sensors]),
         randomizer=randomizer,
     )
 

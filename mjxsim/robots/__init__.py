@@ -1,6 +1,6 @@
 """Robots: one folder each (model.xml and constants.py), and one registry line."""
 
-from mjxsim.robots.base import RobotSpec
+from mjxsim.robots.base import ArmSpec, RobotSpec, WorkArea
 from mjxsim.robots.registry import ROBOTS, get
 
-__all__ = ["ROBOTS", "RobotSpec", "get"]
+__all__ = ["ROBOTS", "ArmSpec", "RobotSpec", "WorkArea", "get"]

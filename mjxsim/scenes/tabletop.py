@@ -5,7 +5,10 @@ World frame = robot base frame: x forward over the table, z up, table top at z =
 Contacts come only from the explicit pairs made here:
 
   object - table      condim 3, the object's own friction
+  object - fixture    condim 3, likewise
   pad - object        condim 3, `SceneOptions.pad_friction`
+  pad - handle        condim 3, likewise: the parts of a fixture that are for grasping
+  tip - fixture       condim 1, the rest of it
   fingertip - table   condim 1 (frictionless: it guards, nothing is manipulated through it)
   hand - object, hand - table   condim 1, likewise
   object - object     condim 3, only when asked for
@@ -19,7 +22,8 @@ import itertools
 import mujoco
 import numpy as np
 
-from mjxsim.robots.base import RobotSpec
+from mjxsim.robots.base import ArmSpec, RobotSpec
+from mjxsim.scenes.fixtures import Fixture
 from mjxsim.scenes.objects import SHAPES, ObjectSpec
 from mjxsim.scenes.options import SceneOptions
 
@@ -33,19 +37,22 @@ def build(
     robot: RobotSpec,
     objects: tuple[ObjectSpec, ...] = (),
     *,
+    fixtures: tuple[Fixture, ...] = (),
     goals: tuple[str, ...] = (GOAL_BODY,),
     object_contacts: bool = False,
     options: SceneOptions | None = None,
 ) -> mujoco.MjSpec:
     """Composes the scene.
 
-    Bodies keep the names of `robot` (no prefix) and of `objects`. qpos is the robot's, then one
-    free joint (x y z, quaternion wxyz) per object. Keyframe "home" holds the robot's home pose
-    and every object at rest. Cameras: "front", "side", and "wrist" on the robot's hand.
+    Bodies keep the names of `robot` (no prefix), `fixtures` and `objects`. qpos is the robot's,
+    then the fixtures' joints, then one free joint (x y z, quaternion wxyz) per object. Keyframe
+    "home" holds the robot's home pose, every fixture as it was made and every object at rest.
+    Cameras: "front", "side", and one on each of the robot's hands.
 
     Args:
       robot: Robot at the world origin.
       objects: Free bodies, in qpos order.
+      fixtures: Bodies that are fixed to the table or jointed to it.
       goals: Names of mocap bodies, each a translucent sphere that touches nothing.
       object_contacts: Also pair every two objects.
       options: Solver options and contact parameters; None for the defaults.
@@ -67,15 +74,22 @@ def build(
     spec.modelname = f"{robot.name}_tabletop"
     options.apply(spec)
     _add_surroundings(spec)
+    for fixture in fixtures:
+        fixture.add(spec)
     for obj in objects:
         _add_object(spec, obj)
     for name in goals:
         _add_goal(spec, name)
     _add_cameras(spec, robot)
-    _add_robot_pairs(spec, robot, objects, options)
+    for obj in objects:
+        _add_pair(spec, TABLE_GEOM, obj.name, options, obj.friction)
+    for arm in robot.arms:
+        _add_arm_pairs(spec, arm, objects, options)
+    for fixture in fixtures:
+        _add_fixture_pairs(spec, fixture, robot, objects, options)
     if object_contacts:
         _add_object_pairs(spec, objects, options)
-    _add_home_key(spec, robot, objects)
+    _add_home_key(spec, robot, fixtures, objects)
     return spec
 
 
@@ -171,8 +185,8 @@ def _add_cameras(spec: mujoco.MjSpec, robot: RobotSpec) -> None:
     world = spec.worldbody
     _add_camera(world, "front", (1.7, 0.0, 0.75), (0.25, 0.0, 0.28), (0.0, 0.0, 1.0), 42)
     _add_camera(world, "side", (0.5, -1.6, 0.65), (0.3, 0.0, 0.3), (0.0, 0.0, 1.0), 42)
-    hand = spec.body(robot.hand_body)
-    _add_camera(hand, "wrist", (0.085, 0.0, 0.02), (0.0, 0.0, 0.16), (1.0, 0.0, 0.0), 75)
+    for arm in robot.arms:
+        _add_camera(spec.body(arm.hand_body), arm.camera, *arm.wrist_camera, 75)
 
 
 def _add_camera(
@@ -211,20 +225,35 @@ def _add_pair(
     )
 
 
-def _add_robot_pairs(
+def _add_arm_pairs(
+    spec: mujoco.MjSpec, arm: ArmSpec, objects: tuple[ObjectSpec, ...], options: SceneOptions
+) -> None:
+    for obj in objects:
+        for pad in itertools.chain(*arm.finger_pad_geoms):
+            _add_pair(spec, pad, obj.name, options, options.pad_friction)
+        for geom in arm.other_collision_geoms:
+            _add_pair(spec, geom, obj.name, options, None)
+    for geom in (*arm.finger_tip_geoms, *arm.other_collision_geoms):
+        _add_pair(spec, TABLE_GEOM, geom, options, None)
+
+
+def _add_fixture_pairs(
     spec: mujoco.MjSpec,
+    fixture: Fixture,
     robot: RobotSpec,
     objects: tuple[ObjectSpec, ...],
     options: SceneOptions,
 ) -> None:
-    for obj in objects:
-        _add_pair(spec, TABLE_GEOM, obj.name, options, obj.friction)
-        for pad in itertools.chain(*robot.finger_pad_geoms):
-            _add_pair(spec, pad, obj.name, options, options.pad_friction)
-        for geom in robot.other_collision_geoms:
-            _add_pair(spec, geom, obj.name, options, None)
-    for geom in (*robot.finger_tip_geoms, *robot.other_collision_geoms):
-        _add_pair(spec, TABLE_GEOM, geom, options, None)
+    for geom in fixture.object_geoms:
+        for obj in objects:
+            _add_pair(spec, geom, obj.name, options, obj.friction)
+    for arm in robot.arms:
+        for geom in fixture.handle_geoms:
+            for pad in itertools.chain(*arm.finger_pad_geoms):
+                _add_pair(spec, geom, pad, options, options.pad_friction)
+        for geom in fixture.guard_geoms:
+            for tip in arm.finger_tip_geoms:
+                _add_pair(spec, geom, tip, options, None)
 
 
 def _add_object_pairs(
@@ -239,8 +268,13 @@ def _add_object_pairs(
         _add_pair(spec, a.name, b.name, options, options.object_friction)
 
 
-def _add_home_key(spec: mujoco.MjSpec, robot: RobotSpec, objects: tuple[ObjectSpec, ...]) -> None:
-    qpos = list(robot.home_qpos)
+def _add_home_key(
+    spec: mujoco.MjSpec,
+    robot: RobotSpec,
+    fixtures: tuple[Fixture, ...],
+    objects: tuple[ObjectSpec, ...],
+) -> None:
+    qpos = [*robot.home_qpos, *(q for fixture in fixtures for q in fixture.qpos)]
     for obj in objects:
         qpos += [*obj.pos, obj.rest_height, 1.0, 0.0, 0.0, 0.0]
     spec.add_key(name="home", qpos=qpos, ctrl=list(robot.home_ctrl))

@@ -6,18 +6,16 @@ its names become indices, and is a frozen dataclass of unbatched functions from 
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import flax.struct
 import jax
 import jax.numpy as jnp
 import mujoco
 
+from mjxsim.control import Motion
 from mjxsim.physics.base import PhysicsState
 from mjxsim.robots.base import RobotSpec
-
-if TYPE_CHECKING:
-    from mjxsim.tasks.handles import RobotHandle
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +41,11 @@ class TaskConfig:
                 f"{self.hold_seconds} s"
             )
 
+    def for_robot(self, robot: RobotSpec) -> Self:
+        """The same with every field that is None filled in with what suits the robot."""
+        del robot
+        return self
+
     @property
     def episode_steps(self) -> int:
         """Control steps in an episode."""
@@ -54,21 +57,36 @@ class TaskConfig:
         return max(1, round(self.hold_seconds / self.control_dt))
 
 
-def check_box(name: str, low: Sequence[float], high: Sequence[float]) -> None:
-    """Raises ValueError, one line, unless low <= high entry by entry."""
+S = TypeVar("S")  # a task's own state: a frozen pytree of latches, counters and goals
+C = TypeVar("C", bound=TaskConfig)
+V = TypeVar("V")
+
+
+def filled(config: C, **defaults: object) -> C:
+    """`config` with those of these fields that are None set to the value given here."""
+    missing = {k: v for k, v in defaults.items() if getattr(config, k) is None}
+    return dataclasses.replace(config, **missing) if missing else config
+
+
+def known(value: V | None) -> V:
+    """A field that `for_robot` has filled in."""
+    assert value is not None, "config.for_robot(robot) comes before scene and build"
+    return value
+
+
+def check_box(name: str, low: Sequence[float] | None, high: Sequence[float] | None) -> None:
+    """Raises ValueError, one line, unless low <= high entry by entry; None is not known yet."""
+    if low is None or high is None:
+        return
     if any(a > b for a, b in zip(low, high, strict=True)):
         raise ValueError(f"{name}_low {low} must not exceed {name}_high {high} in any entry")
 
 
-def check_positive(**values: float) -> None:
-    """Raises ValueError, one line, for the first value that is not positive."""
+def check_positive(**values: float | None) -> None:
+    """Raises ValueError, one line, for the first value that is not positive; None is not known."""
     for name, value in values.items():
-        if not value > 0.0:
+        if value is not None and not value > 0.0:
             raise ValueError(f"{name} must be positive, got {value}")
-
-
-S = TypeVar("S")  # a task's own state: a frozen pytree of latches, counters and goals
-C = TypeVar("C", bound=TaskConfig)
 
 
 class Start(flax.struct.PyTreeNode, Generic[S]):
@@ -95,15 +113,8 @@ class Start(flax.struct.PyTreeNode, Generic[S]):
         )
 
 
-class Motion(flax.struct.PyTreeNode):
-    """What a scripted expert wants next, in terms that any end-effector controller can follow."""
-
-    tcp: jax.Array  # (3,) [m] where the TCP should be, world frame
-    open_gripper: jax.Array  # bool ()
-
-
 class Task(Protocol[C, S]):
-    """A frozen dataclass of these functions; all but the first two are pure and unbatched."""
+    """A frozen dataclass of these functions; from `reset` on they are pure and unbatched."""
 
     @property
     def config(self) -> C:
@@ -111,13 +122,13 @@ class Task(Protocol[C, S]):
         ...
 
     @property
-    def robot(self) -> "RobotHandle":
-        """Where the robot's parts are."""
+    def instructions(self) -> tuple[str, ...]:
+        """What a person would say, one sentence for each goal that the task can draw."""
         ...
 
     @staticmethod
     def scene(config: C, robot: RobotSpec) -> mujoco.MjSpec:
-        """The model: robot, table, objects, cameras."""
+        """The model: robot, table, objects, cameras. `config` has gone through `for_robot`."""
         ...
 
     @classmethod
@@ -151,8 +162,12 @@ class Task(Protocol[C, S]):
         """Whether the episode can no longer succeed; bool ()."""
         ...
 
-    def expert(self, state: S, physics: PhysicsState) -> Motion:
-        """A scripted policy: where the TCP should go from here."""
+    def instruction(self, state: S) -> jax.Array:
+        """Which of `instructions` is this episode's; int32 ()."""
+        ...
+
+    def expert(self, state: S, physics: PhysicsState) -> Motion | tuple[Motion, ...]:
+        """A scripted policy: where the TCP should go from here; a tuple for several arms."""
         ...
 
 

@@ -8,14 +8,17 @@ import jax.numpy as jnp
 import mujoco
 import numpy as np
 
+from mjxsim.math import rotations
 from mjxsim.physics.base import PhysicsState
-from mjxsim.robots.base import RobotSpec
+from mjxsim.robots.base import ArmSpec
 from mjxsim.tasks.base import S, Start
+
+_FAR = (0.2, 0.25)  # [m] beyond its region an object is out of reach
 
 
 @dataclasses.dataclass(frozen=True)
-class RobotHandle:
-    """Where a robot's parts are in a compiled model."""
+class ArmHandle:
+    """Where an arm's parts are in a compiled model."""
 
     arm_qpos: np.ndarray  # (narm,) addresses in qpos
     arm_dof: np.ndarray  # (narm,) addresses in qvel
@@ -24,40 +27,49 @@ class RobotHandle:
     gripper_actuator: int
     tcp_site: int
     touch: np.ndarray  # (nfinger,) addresses of the fingers' force sensors in sensordata
+    closed_ctrl: float
     open_ctrl: float
-    max_width: float  # [m] between open fingers
+    closed_qpos: float  # [m, rad] sum of the gripper's joints
+    open_qpos: float
 
     @classmethod
-    def bind(cls, robot: RobotSpec, model: mujoco.MjModel) -> Self:
-        arm = [model.joint(name) for name in robot.arm_joints]
-        fingers = [model.joint(name) for name in robot.gripper_joints]
+    def bind(cls, arm: ArmSpec, model: mujoco.MjModel) -> Self:
+        joints = [model.joint(name) for name in arm.joints]
+        fingers = [model.joint(name) for name in arm.gripper_joints]
         return cls(
-            arm_qpos=np.array([j.qposadr[0] for j in arm]),
-            arm_dof=np.array([j.dofadr[0] for j in arm]),
+            arm_qpos=np.array([j.qposadr[0] for j in joints]),
+            arm_dof=np.array([j.dofadr[0] for j in joints]),
             finger_qpos=np.array([j.qposadr[0] for j in fingers]),
-            arm_actuators=np.array([model.actuator(n).id for n in robot.arm_actuators]),
-            gripper_actuator=model.actuator(robot.gripper_actuator).id,
-            tcp_site=model.site(robot.tcp_site).id,
-            touch=np.array([model.sensor(n).adr[0] for n in robot.finger_touch_sensors]),
-            open_ctrl=robot.gripper_open_ctrl,
-            max_width=robot.gripper_max_width,
+            arm_actuators=np.array([model.actuator(n).id for n in arm.actuators]),
+            gripper_actuator=model.actuator(arm.gripper_actuator).id,
+            tcp_site=model.site(arm.tcp_site).id,
+            touch=np.array([model.sensor(n).adr[0] for n in arm.finger_touch_sensors]),
+            closed_ctrl=arm.gripper_closed_ctrl,
+            open_ctrl=arm.gripper_open_ctrl,
+            closed_qpos=arm.gripper_closed_qpos,
+            open_qpos=arm.gripper_open_qpos,
         )
 
     def tcp(self, physics: PhysicsState) -> jax.Array:
         """TCP position in the world [m]; (3,)."""
         return physics.site_xpos[self.tcp_site]
 
-    def arm(self, physics: PhysicsState) -> jax.Array:
+    def joints(self, physics: PhysicsState) -> jax.Array:
         """Arm joint positions [rad]; (narm,)."""
         return physics.qpos[self.arm_qpos]
 
-    def arm_velocity(self, physics: PhysicsState) -> jax.Array:
+    def joint_velocities(self, physics: PhysicsState) -> jax.Array:
         """Arm joint velocities [rad/s]; (narm,)."""
         return physics.qvel[self.arm_dof]
 
-    def width(self, physics: PhysicsState) -> jax.Array:
-        """Opening between the fingers [m]; ()."""
-        return physics.qpos[self.finger_qpos].sum()
+    def tcp_matrix(self, physics: PhysicsState) -> jax.Array:
+        """TCP axes in the world, as columns; (3, 3)."""
+        return physics.site_xmat[self.tcp_site]
+
+    def opening(self, physics: PhysicsState) -> jax.Array:
+        """How far the gripper is open, 0 closed to 1; ()."""
+        fingers = physics.qpos[self.finger_qpos].sum()
+        return (fingers - self.closed_qpos) / (self.open_qpos - self.closed_qpos)
 
     def touch_forces(self, physics: PhysicsState) -> jax.Array:
         """Normal force on each finger's pad [N]; (nfinger,)."""
@@ -65,18 +77,18 @@ class RobotHandle:
 
     def proprioception(self, physics: PhysicsState) -> dict[str, jax.Array]:
         """What the robot knows of itself, scaled to order one, for an observation."""
-        arm = self.arm(physics)
+        arm = self.joints(physics)
         return {
             "arm_qpos": arm,
-            "arm_qvel": self.arm_velocity(physics),
+            "arm_qvel": self.joint_velocities(physics),
             "arm_lag": 10.0 * (physics.ctrl[self.arm_actuators] - arm),
-            "gripper": jnp.stack(
-                [
-                    self.width(physics) / self.max_width,
-                    physics.ctrl[self.gripper_actuator] / self.open_ctrl,
-                ]
-            ),
+            "gripper": jnp.stack([self.opening(physics), self.commanded_opening(physics)]),
         }
+
+    def commanded_opening(self, physics: PhysicsState) -> jax.Array:
+        """How far open the gripper is told to be, 0 closed to 1; ()."""
+        ctrl = physics.ctrl[self.gripper_actuator]
+        return (ctrl - self.closed_ctrl) / (self.open_ctrl - self.closed_ctrl)
 
     def shake(self, start: Start[S], key: jax.Array, noise: float) -> Start[S]:
         """The same start with every arm joint moved by up to `noise` [rad], and held there."""
@@ -113,3 +125,18 @@ class ObjectHandle:
     def velocity(self, physics: PhysicsState) -> jax.Array:
         """Linear velocity in the world [m/s]; (3,)."""
         return physics.qvel[self.dof : self.dof + 3]
+
+    def put(self, qpos: jax.Array, position: jax.Array, yaw: jax.Array | float = 0.0) -> jax.Array:
+        """`qpos` (nq,) with the object upright at `position` (3,) [m], turned by `yaw` [rad]."""
+        turned = rotations.from_axis_angle(jnp.array([0.0, 0.0, 1.0]), yaw)
+        pose = jnp.concatenate([position, turned])
+        return qpos.at[self.qpos : self.qpos + 7].set(pose)
+
+    def out_of_reach(
+        self, physics: PhysicsState, low: tuple[float, float], high: tuple[float, float]
+    ) -> jax.Array:
+        """Whether it has left the region (x, y) [m] where it started, by a wide margin; bool ()."""
+        x, y, z = self.position(physics)
+        beyond_x = (x < low[0] - _FAR[0]) | (x > high[0] + _FAR[0])
+        beyond_y = (y < low[1] - _FAR[1]) | (y > high[1] + _FAR[1])
+        return beyond_x | beyond_y | (z < -0.05)

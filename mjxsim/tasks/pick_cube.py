@@ -11,11 +11,13 @@ import jax.numpy as jnp
 import mujoco
 
 from mjxsim import scenes
+from mjxsim.control import Motion
 from mjxsim.math import reach_reward, rotations
 from mjxsim.physics.base import PhysicsState
 from mjxsim.robots.base import RobotSpec
-from mjxsim.tasks.base import Motion, Start, TaskConfig, check_box, check_positive
-from mjxsim.tasks.handles import ObjectHandle, RobotHandle
+from mjxsim.tasks import grasps
+from mjxsim.tasks.base import Start, TaskConfig, check_box, check_positive, filled, known
+from mjxsim.tasks.handles import ArmHandle, ObjectHandle
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,13 +25,13 @@ class PickCubeConfig(TaskConfig):
     """The cube, where it starts, where it goes. Lengths in m, the robot's base frame."""
 
     episode_seconds: float = 3.0
-    half_size: float = 0.02
+    half_size: float | None = None  # None, here and below: what suits the robot
     mass: float = 0.1  # [kg]
-    cube_low: tuple[float, float] = (0.4, -0.2)
-    cube_high: tuple[float, float] = (0.6, 0.2)
+    cube_low: tuple[float, float] | None = None
+    cube_high: tuple[float, float] | None = None
     cube_yaw: float = math.pi / 4  # [rad] half-width of the uniform start; pi/4 is every yaw
-    goal_low: tuple[float, float, float] = (0.4, -0.2, 0.1)
-    goal_high: tuple[float, float, float] = (0.6, 0.2, 0.35)
+    goal_low: tuple[float, float, float] | None = None
+    goal_high: tuple[float, float, float] | None = None
     threshold: float = 0.025  # [m] from the cube's centre to the goal
     joint_noise: float = 0.05  # [rad] half-width of the uniform start around home
     grasp_force: float = 0.5  # [N] on each finger's pad for a grasp
@@ -39,6 +41,17 @@ class PickCubeConfig(TaskConfig):
         check_box("cube", self.cube_low, self.cube_high)
         check_box("goal", self.goal_low, self.goal_high)
         check_positive(threshold=self.threshold, half_size=self.half_size, mass=self.mass)
+
+    def for_robot(self, robot: RobotSpec) -> Self:
+        area = robot.area
+        return filled(
+            self,
+            half_size=area.half_size,
+            cube_low=area.table[0],
+            cube_high=area.table[1],
+            goal_low=area.air[0],
+            goal_high=area.air[1],
+        )
 
 
 class PickCubeState(flax.struct.PyTreeNode):
@@ -64,13 +77,14 @@ class PickCube:
     """
 
     config: PickCubeConfig
-    robot: RobotHandle
+    arm: ArmHandle
     cube: ObjectHandle
     nominal: Start[PickCubeState]
+    instructions: tuple[str, ...] = ("pick up the red cube and lift it to the green ball",)
 
     @staticmethod
     def scene(config: PickCubeConfig, robot: RobotSpec) -> mujoco.MjSpec:
-        cube = scenes.ObjectSpec("cube", "box", (config.half_size,) * 3, config.mass)
+        cube = scenes.ObjectSpec("cube", "box", (known(config.half_size),) * 3, config.mass)
         return scenes.build(robot, (cube,))
 
     @classmethod
@@ -78,7 +92,7 @@ class PickCube:
         state = PickCubeState(goal=jnp.zeros(3), held=jnp.int32(0))
         return cls(
             config,
-            RobotHandle.bind(robot, model),
+            ArmHandle.bind(robot.arm, model),
             ObjectHandle.bind(model, "cube"),
             Start.home(model, state),
         )
@@ -93,25 +107,23 @@ class PickCube:
         goal = jax.random.uniform(
             goal_key, (3,), minval=jnp.array(c.goal_low), maxval=jnp.array(c.goal_high)
         )
-        pose = jnp.concatenate(
-            [xy, jnp.array([c.half_size]), rotations.from_axis_angle(jnp.array([0.0, 0, 1]), yaw)]
-        )
+        position = jnp.append(xy, known(c.half_size))
         start = self.nominal.replace(
-            qpos=self.nominal.qpos.at[self.cube.qpos : self.cube.qpos + 7].set(pose),
+            qpos=self.cube.put(self.nominal.qpos, position, yaw),
             mocap_pos=goal[None],
             task=PickCubeState(goal=goal, held=jnp.int32(0)),
         )
-        return self.robot.shake(start, arm_key, c.joint_noise)
+        return self.arm.shake(start, arm_key, c.joint_noise)
 
     def update(self, state: PickCubeState, physics: PhysicsState) -> PickCubeState:
         return state.replace(held=jnp.where(self._at_goal(state, physics), state.held + 1, 0))
 
     def observe(self, state: PickCubeState, physics: PhysicsState) -> Mapping[str, jax.Array]:
-        tcp, cube = self.robot.tcp(physics), self.cube.position(physics)
+        tcp, cube = self.arm.tcp(physics), self.cube.position(physics)
         return {
-            **self.robot.proprioception(physics),
+            **self.arm.proprioception(physics),
             "tcp": tcp,
-            "touch": jnp.tanh(self.robot.touch_forces(physics) / 20.0),
+            "touch": jnp.tanh(self.arm.touch_forces(physics) / 20.0),
             "cube": cube,
             "cube_rotation": rotations.to_6d(self.cube.quat(physics)),
             "tcp_to_cube": cube - tcp,
@@ -123,10 +135,10 @@ class PickCube:
         self, state: PickCubeState, physics: PhysicsState, action: jax.Array
     ) -> Mapping[str, jax.Array]:
         cube = self.cube.position(physics)
-        to_cube = jnp.linalg.norm(cube - self.robot.tcp(physics))
+        to_cube = jnp.linalg.norm(cube - self.arm.tcp(physics))
         to_goal = jnp.linalg.norm(state.goal - cube)
         grasped = self._grasped(physics, to_cube)
-        lifted = grasped & (cube[2] > self.config.half_size + 0.01)
+        lifted = grasped & (cube[2] > known(self.config.half_size) + 0.01)
         at_goal = self._at_goal(state, physics)
         return {
             "reach": reach_reward(to_cube, 0.1),
@@ -139,24 +151,27 @@ class PickCube:
         return state.held >= self.config.hold_steps
 
     def failure(self, state: PickCubeState, physics: PhysicsState) -> jax.Array:
-        x, y, z = self.cube.position(physics)
-        return (x < 0.2) | (x > 0.8) | (jnp.abs(y) > 0.45) | (z < -0.05)
+        c = self.config
+        return self.cube.out_of_reach(physics, known(c.cube_low), known(c.cube_high))
+
+    def instruction(self, state: PickCubeState) -> jax.Array:
+        return jnp.int32(0)
 
     def expert(self, state: PickCubeState, physics: PhysicsState) -> Motion:
-        """Hover above the cube, descend, close, carry."""
-        tcp, cube = self.robot.tcp(physics), self.cube.position(physics)
-        to_cube = jnp.linalg.norm(cube - tcp)
-        aligned = jnp.linalg.norm((cube - tcp)[:2]) < 0.01
-        hover = cube + jnp.array([0.0, 0.0, 0.06])
-        approach = jnp.where(aligned, cube, hover)
-        near = to_cube < 0.012
-        tcp_goal = jnp.where(self._grasped(physics, to_cube), state.goal + (tcp - cube), approach)
-        return Motion(tcp=tcp_goal, open_gripper=~near)
+        """Hover above the cube, turn to its faces, descend, close, carry."""
+        tcp, cube = self.arm.tcp(physics), self.cube.position(physics)
+        grasp = grasps.from_above(self.arm, self.cube, physics)
+        held = self._grasped(physics, jnp.linalg.norm(cube - tcp))
+        return Motion(
+            tcp=jnp.where(held, state.goal + (tcp - cube), grasp.tcp),
+            open_gripper=~grasp.close,
+            quat=grasp.quat,
+        )
 
     def _grasped(self, physics: PhysicsState, to_cube: jax.Array) -> jax.Array:
         """Whether both pads press the cube between them."""
-        pressed = (self.robot.touch_forces(physics) > self.config.grasp_force).all()
-        return pressed & (to_cube < self.config.half_size)
+        pressed = (self.arm.touch_forces(physics) > self.config.grasp_force).all()
+        return pressed & (to_cube < known(self.config.half_size))
 
     def _at_goal(self, state: PickCubeState, physics: PhysicsState) -> jax.Array:
         distance = jnp.linalg.norm(state.goal - self.cube.position(physics))

@@ -10,19 +10,20 @@ import jax.numpy as jnp
 import mujoco
 
 from mjxsim import scenes
+from mjxsim.control import Motion
 from mjxsim.math import reach_reward
 from mjxsim.physics.base import PhysicsState
 from mjxsim.robots.base import RobotSpec
-from mjxsim.tasks.base import Motion, Start, TaskConfig, check_box, check_positive
-from mjxsim.tasks.handles import RobotHandle
+from mjxsim.tasks.base import Start, TaskConfig, check_box, check_positive, filled
+from mjxsim.tasks.handles import ArmHandle
 
 
 @dataclasses.dataclass(frozen=True)
 class ReachConfig(TaskConfig):
     """Where goals are and what counts as reaching one. Lengths in m, the robot's base frame."""
 
-    goal_low: tuple[float, float, float] = (0.35, -0.25, 0.08)
-    goal_high: tuple[float, float, float] = (0.65, 0.25, 0.45)
+    goal_low: tuple[float, float, float] | None = None  # None: the robot's reach
+    goal_high: tuple[float, float, float] | None = None
     threshold: float = 0.02  # [m] from TCP to goal
     joint_noise: float = 0.1  # [rad] half-width of the uniform start around home
 
@@ -30,6 +31,10 @@ class ReachConfig(TaskConfig):
         super().__post_init__()
         check_box("goal", self.goal_low, self.goal_high)
         check_positive(threshold=self.threshold)
+
+    def for_robot(self, robot: RobotSpec) -> Self:
+        low, high = robot.area.reach or robot.area.air
+        return filled(self, goal_low=low, goal_high=high)
 
 
 class ReachState(flax.struct.PyTreeNode):
@@ -51,8 +56,9 @@ class Reach:
     """
 
     config: ReachConfig
-    robot: RobotHandle
+    arm: ArmHandle
     nominal: Start[ReachState]
+    instructions: tuple[str, ...] = ("move the gripper to the green ball",)
 
     @staticmethod
     def scene(config: ReachConfig, robot: RobotSpec) -> mujoco.MjSpec:
@@ -61,7 +67,7 @@ class Reach:
     @classmethod
     def build(cls, config: ReachConfig, robot: RobotSpec, model: mujoco.MjModel) -> Self:
         state = ReachState(goal=jnp.zeros(3), held=jnp.int32(0))
-        return cls(config, RobotHandle.bind(robot, model), Start.home(model, state))
+        return cls(config, ArmHandle.bind(robot.arm, model), Start.home(model, state))
 
     def reset(self, key: jax.Array) -> Start[ReachState]:
         arm_key, goal_key = jax.random.split(key)
@@ -71,16 +77,16 @@ class Reach:
         )
         state = ReachState(goal=goal, held=jnp.int32(0))
         start = self.nominal.replace(mocap_pos=goal[None], task=state)
-        return self.robot.shake(start, arm_key, c.joint_noise)
+        return self.arm.shake(start, arm_key, c.joint_noise)
 
     def update(self, state: ReachState, physics: PhysicsState) -> ReachState:
         near = self._distance(state, physics) < self.config.threshold
         return state.replace(held=jnp.where(near, state.held + 1, 0))
 
     def observe(self, state: ReachState, physics: PhysicsState) -> Mapping[str, jax.Array]:
-        tcp = self.robot.tcp(physics)
+        tcp = self.arm.tcp(physics)
         return {
-            **self.robot.proprioception(physics),
+            **self.arm.proprioception(physics),
             "tcp": tcp,
             "goal": state.goal,
             "tcp_to_goal": state.goal - tcp,
@@ -101,8 +107,11 @@ class Reach:
     def failure(self, state: ReachState, physics: PhysicsState) -> jax.Array:
         return jnp.zeros((), bool)
 
+    def instruction(self, state: ReachState) -> jax.Array:
+        return jnp.int32(0)
+
     def expert(self, state: ReachState, physics: PhysicsState) -> Motion:
         return Motion(tcp=state.goal, open_gripper=jnp.ones((), bool))
 
     def _distance(self, state: ReachState, physics: PhysicsState) -> jax.Array:
-        return jnp.linalg.norm(state.goal - self.robot.tcp(physics))
+        return jnp.linalg.norm(state.goal - self.arm.tcp(physics))

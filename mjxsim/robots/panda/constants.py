@@ -26,7 +26,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from mjxsim.robots.base import RobotSpec
+from mjxsim.robots.base import ArmSpec, RobotSpec, WorkArea
 
 __all__ = ["PANDA"]
 
@@ -203,15 +203,15 @@ FINGER_DAMPING = 250.0  # [N s / m]
 GRIPPER_KP = 3000.0  # [N / m]
 GRIPPER_FORCE_LIMIT = 140.0  # [N]
 
-PANDA = RobotSpec(
-    name="panda",
-    xml_path=Path(__file__).parent / "model.xml",
-    arm_joints=tuple(f"joint{i}" for i in range(1, 8)),
-    arm_actuators=tuple(f"actuator{i}" for i in range(1, 8)),
+_ARM = ArmSpec(
+    joints=tuple(f"joint{i}" for i in range(1, 8)),
+    actuators=tuple(f"actuator{i}" for i in range(1, 8)),
     gripper_joints=("finger_joint1", "finger_joint2"),
     gripper_actuator="gripper",
     gripper_open_ctrl=FINGER_RANGE[1],
     gripper_closed_ctrl=FINGER_RANGE[0],
+    gripper_open_qpos=2 * FINGER_RANGE[1],
+    gripper_closed_qpos=2 * FINGER_RANGE[0],
     gripper_max_width=2 * FINGER_RANGE[1],
     tcp_site="tcp",
     hand_body="hand",
@@ -237,4 +237,19 @@ PANDA = RobotSpec(
     ),
     # Every corner is reachable with the hand straight down (tests/test_panda.py).
     workspace=((0.3, -0.3, 0.01), (0.65, 0.3, 0.45)),
+    wrist_camera=((0.085, 0.0, 0.02), (0.0, 0.0, 0.16), (1.0, 0.0, 0.0)),
+)
+
+PANDA = RobotSpec(
+    name="panda",
+    xml_path=Path(__file__).parent / "model.xml",
+    arms=(_ARM,),
+    # Well inside the workspace, so that an arm that has not yet turned to a corner still gets there
+    # within an episode.
+    area=WorkArea(
+        table=((0.4, -0.2), (0.6, 0.2)),
+        air=((0.4, -0.2, 0.1), (0.6, 0.2, 0.35)),
+        half_size=0.02,
+        reach=((0.35, -0.25, 0.08), (0.65, 0.25, 0.45)),
+    ),
 )
