@@ -139,7 +139,10 @@ def test_success_is_told_until_the_episode_ends():
     env.reset(seed=0)
     told = [env.step(np.zeros(4, np.float32))[4]["is_success"] for _ in range(10)]
     assert told == [False] * 4 + [True] * 6  # held for 0.25 s, five steps of 0.05 s
-    assert env.reset()[1] == {"is_success": False}
+    assert env.reset()[1] == {
+        "is_success": False,
+        "instruction": "move the gripper to the green ball",
+    }
     env.close()
 
 

@@ -42,8 +42,9 @@ class GymEnv(gymnasium.Env[np.ndarray, np.ndarray]):
     """A task on a robot, one world at a time, as gymnasium wants it.
 
     `info` holds `is_success` (bool), whether the task's condition has been met in this episode, at
-    every step and reset; at a step also the metrics of `mjxsim.Env.step`, as floats. Episodes
-    truncate by themselves at the task's time limit.
+    every step and reset, and `instruction`, what a person would say for this episode's goal; at a
+    step also the metrics of `mjxsim.Env.step`, as floats. Episodes truncate by themselves at the
+    task's time limit.
 
     Args:
       task: a name from the task registry.
@@ -93,6 +94,11 @@ class GymEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         self._place = _placement(self.env)
         self._state: State | None = None
         self._over = False
+        self._instruction = ""
+
+        def reset(key: jax.Array) -> tuple[State, jax.Array]:
+            state = self.env.reset(key)
+            return state, self.env.instruction(state)
 
         def step(state: State, action: jax.Array) -> tuple[State, jax.Array, jax.Array]:
             state, t = self.env.step(state, action)
@@ -102,7 +108,7 @@ class GymEnv(gymnasium.Env[np.ndarray, np.ndarray]):
             return state, t.next_obs, jnp.concatenate([ends, metrics])
 
         self._step = jit(step)
-        self._reset = jit(self.env.reset)
+        self._reset = jit(reset)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -121,9 +127,11 @@ class GymEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         else:
             key = seed_key(int(self.np_random.integers(2**32)))
         with self._place():
-            self._state = self._reset(key)
+            self._state, instruction = self._reset(key)
         self._over = False
-        return np.array(self._state.obs), {"is_success": False}
+        self._instruction = self.env.task.instructions[int(instruction)]
+        info: Info = {"is_success": False, "instruction": self._instruction}
+        return np.array(self._state.obs), info
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, Info]:
         """Applies an action (action_size,) in [-1, 1] for one control step.
@@ -141,6 +149,7 @@ class GymEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         self._over = bool(terminated or truncated)
         info: Info = dict(zip(self._metrics, metrics, strict=True))
         info["is_success"] = info.pop("success") > 0
+        info["instruction"] = self._instruction
         return np.array(obs), reward, bool(terminated), bool(truncated), info
 
     def render(self) -> np.ndarray | None:

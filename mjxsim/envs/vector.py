@@ -92,7 +92,7 @@ class BatchedVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
       action, starts it anew and gives reward 0.
     - DISABLED: the caller resets, with `reset(options={"reset_mask": ended})`.
 
-    `infos["is_success"]` (bool) is there at every step and reset.
+    `infos["is_success"]` (bool) and `infos["instruction"]` (str) are there at every step and reset.
 
     Raises:
       ValueError: fewer than one world, or an unknown autoreset mode.
@@ -130,6 +130,7 @@ class BatchedVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         def step(
             state: State, action: jax.Array, over: jax.Array
         ) -> tuple[State, tuple[jax.Array, ...]]:
+            asked = jax.vmap(env.instruction)(state)
             state, t = jax.vmap(env.step)(state, action)
             if mode is AutoresetMode.SAME_STEP:
                 state = reset_done(env, state, t.terminated | t.truncated)
@@ -137,7 +138,8 @@ class BatchedVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
                 state = reset_done(env, state, over)
             ends = jnp.stack([t.reward, t.terminated, t.truncated])
             metrics = jnp.stack([t.metrics[k] for k in self._metrics])
-            return state, (state.obs, t.next_obs, jnp.concatenate([ends, metrics]))
+            asked = jnp.stack([asked, jax.vmap(env.instruction)(state)])
+            return state, (state.obs, t.next_obs, jnp.concatenate([ends, metrics]), asked)
 
         def reset(state: State, keys: jax.Array, mask: jax.Array) -> State:
             key = jnp.where(mask, keys, state.key)
@@ -146,6 +148,8 @@ class BatchedVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self._step = jit(step, donate_argnums=0)
         self._reset_some = jit(reset)
         self._reset_all = jit(jax.vmap(env.reset))
+        self._asked = jit(jax.vmap(env.instruction))
+        self._sentences = np.array(env.task.instructions, object)
 
     def reset(
         self,
@@ -173,7 +177,8 @@ class BatchedVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         else:
             self._state = self._reset_some(self._state, keys, jnp.asarray(mask))
         self._over = self._over & ~mask
-        info = {"is_success": np.zeros(self.num_envs, bool)}
+        asked = self._sentences[np.asarray(self._asked(self._state))]
+        info = {"is_success": np.zeros(self.num_envs, bool), "instruction": asked}
         return np.array(self._state.obs), _masked(info, mask)
 
     def step(
@@ -196,7 +201,7 @@ class BatchedVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         actions = check_action(actions, (self.num_envs, self.env.action_size))
         over = jnp.asarray(self._over)
         self._state, results = self._step(self._state, jnp.asarray(actions), over)
-        obs, last_obs, numbers = jax.device_get(results)
+        obs, last_obs, numbers, asked = jax.device_get(results)
         # SyncVectorEnv's dtypes: float64 rewards and metrics.
         reward, terminated, truncated, *metrics = numbers.astype(np.float64)
         terminated, truncated = terminated > 0, truncated > 0
@@ -207,7 +212,10 @@ class BatchedVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self._over = terminated | truncated
         info: Info = dict(zip(self._metrics, metrics, strict=True))
         info["is_success"] = info.pop("success") > 0
-        return np.array(obs), reward, terminated, truncated, self._infos(info, stepped, last_obs)
+        info["instruction"], now = self._sentences[asked]
+        infos = self._infos(info, stepped, last_obs)
+        infos |= _masked({"instruction": now}, np.ones_like(stepped))
+        return np.array(obs), reward, terminated, truncated, infos
 
     def render(self) -> tuple[np.ndarray, ...] | None:
         """One picture per world, uint8 (height, width, 3); None without a render mode.
@@ -276,11 +284,13 @@ class BatchedVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
 
 
 def _masked(info: Info, mask: np.ndarray) -> Info:
-    """Every entry with its mask `_name`; numbers of worlds outside the mask are zero."""
+    """Every entry with its mask `_name`; worlds outside the mask have zero, False or None."""
     out: Info = {}
     for name, value in info.items():
-        plain = isinstance(value, np.ndarray) and value.dtype != object
-        out[name] = np.where(mask, value, np.zeros((), value.dtype)) if plain else value
+        out[name] = value
+        if isinstance(value, np.ndarray):
+            nothing = None if value.dtype == object else np.zeros((), value.dtype)
+            out[name] = np.where(mask, value, nothing)
         out[f"_{name}"] = mask.copy()
     return out
 
