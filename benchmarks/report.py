@@ -1,7 +1,7 @@
 """Tables of what was measured, in markdown.
 
 Of every machine in benchmarks/results, or with `--runs runs/*/result.json` of training runs; with
-`--write` into docs/performance.md, or README.md.
+`--write` into docs/performance.md with the picture beside it, or README.md.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from benchmarks.measure import Entry, Sample
 
 ROOT = pathlib.Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
+PICTURE = ROOT / "docs" / "scaling.svg"
 
 Json = dict[str, Any]
 
@@ -151,6 +152,10 @@ def main() -> None:
         document, text = ROOT / "docs" / "performance.md", machines(files)
     if given.write:
         write(document, text)
+        if not given.runs:
+            from benchmarks import plot  # needs matplotlib, of the extra "bench"
+
+            plot.scaling(given.files or sorted(RESULTS.glob("*.json")), PICTURE)
     else:
         print(text, end="")
 

@@ -15,6 +15,7 @@ from mjxsim.config import load
 from mjxsim.control import ControlConfig
 from mjxsim.learning.ppo import PPOConfig
 from mjxsim.rendering import NoRendererError
+from mjxsim.robots import ROBOTS
 from mjxsim.tasks import TASKS
 from mjxsim.tasks.pick_cube import PickCubeConfig
 
@@ -89,9 +90,9 @@ def worked_example(
     named = {re.sub(r"^# (\S+\.py)\n.*", r"\1", b, flags=re.DOTALL): b for b in found[:3]}
     named["look"] = found[3]
 
-    module = types.ModuleType("mjxsim.tasks.push_cube")
+    module = types.ModuleType("mjxsim.tasks.slide_cube")
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    code = compile(named["mjxsim/tasks/push_cube.py"], "push_cube.py", "exec")
+    code = compile(named["mjxsim/tasks/slide_cube.py"], "slide_cube.py", "exec")
     exec(code, module.__dict__)
     line = eval("{" + named["mjxsim/tasks/registry.py"] + "}", module.__dict__)
     for name, classes in line.items():
@@ -112,16 +113,37 @@ def test_new_task_is_solved_by_its_expert(worked_example: dict[str, str]) -> Non
 def test_new_task_has_a_configuration(
     worked_example: dict[str, str], tmp_path: pathlib.Path
 ) -> None:
-    path = tmp_path / "push_cube.py"
-    path.write_text(worked_example["configs/push_cube.py"], "utf-8")
+    path = tmp_path / "slide_cube.py"
+    path.write_text(worked_example["configs/slide_cube.py"], "utf-8")
     config = load(path)
-    assert config.task == "push_cube"
+    assert config.task == "slide_cube"
     env = mjxsim.make(config.task, engine="c", config=config.task_config, announce=False)
     assert env.observation_layout["cube_to_line"].stop == env.observation_size
 
 
 def test_new_task_is_one_short_file(worked_example: dict[str, str]) -> None:
-    assert worked_example["mjxsim/tasks/push_cube.py"].count("\n") < 200
+    assert worked_example["mjxsim/tasks/slide_cube.py"].count("\n") < 200
+
+
+# docs/add_a_robot.md: the file, the robot, and a task with it.
+
+
+def test_adopted_robot_solves_pick_cube(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = ROOT / "docs" / "add_a_robot.md"
+    (mjcf,) = blocks(page, "xml")
+    robot, look, line = blocks(page, "python")
+    (tmp_path / "my_arm.xml").write_text(mjcf, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {"__name__": "docs"}
+    exec(compile(robot, "my_arm.py", "exec"), names)
+    exec(compile(look, "look.py", "exec"), names)
+    result = names["result"]
+    assert result.success_rate >= 60 / 64
+    assert result.diverged_rate == 0.0
+    monkeypatch.setitem(ROBOTS, *eval("{" + line + "}", names).popitem())
+    assert mjxsim.make("reach", robot="my_arm", engine="c", announce=False).action_size == 4
 
 
 # The commands.
@@ -137,7 +159,7 @@ def test_commands_name_files_that_exist(commands: list[str]) -> None:
     configs = {m for line in commands for m in re.findall(r"--config (\S+)", line)}
     assert "configs/pick_cube.py" in configs
     missing = {c for c in configs if not (ROOT / c).is_file()}
-    assert missing <= {"configs/push_cube.py"}, "all but the worked example's"
+    assert missing <= {"configs/slide_cube.py"}, "all but the worked example's"
 
 
 def test_flags_exist(commands: list[str]) -> None:

@@ -1,5 +1,6 @@
 """Pictures of a world."""
 
 from mjxsim.rendering.gl import GLRenderer, NoRendererError
+from mjxsim.rendering.png import png
 
-__all__ = ["GLRenderer", "NoRendererError"]
+__all__ = ["GLRenderer", "NoRendererError", "png"]

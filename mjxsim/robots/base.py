@@ -4,6 +4,7 @@ Tasks, controllers and scenes read names from a `RobotSpec` and resolve them to 
 build; none of them names a joint, geom or site of a particular robot.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,12 +103,14 @@ class RobotSpec:
         single arm, whose base is at the origin.
       arms: The arms, in the order of their joints and actuators in the model file.
       area: Where it can work.
+      edits: Applied to the spec each time it is loaded, in place.
     """
 
     name: str
     xml_path: Path
     arms: tuple[ArmSpec, ...]
     area: WorkArea
+    edits: tuple[Callable[[mujoco.MjSpec], object], ...] = ()
 
     @property
     def arm(self) -> ArmSpec:
@@ -126,4 +129,7 @@ class RobotSpec:
 
     def load(self) -> mujoco.MjSpec:
         """Returns a fresh, uncompiled spec of the robot alone (base frame = world frame)."""
-        return mujoco.MjSpec.from_file(str(self.xml_path))
+        spec = mujoco.MjSpec.from_file(str(self.xml_path))
+        for edit in self.edits:
+            edit(spec)
+        return spec

@@ -1,0 +1,72 @@
+"""The notebooks run from the first cell to the last, as a notebook's kernel runs them."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from mjxsim.rendering import GLRenderer, NoRendererError
+from mjxsim.scenes import build
+
+ROOT = pathlib.Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+# Sizes that are cut so that a notebook takes seconds. Nothing else is changed.
+SMALLER = {"NUM_ENVS = 256": "NUM_ENVS = 16", "300_000": "1_000", "episodes=256": "episodes=8"}
+
+# Cells go through IPython, magics and all; the first one that fails stops it.
+_RUN = """
+import json, sys
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance()
+for cell in json.load(sys.stdin):
+    shell.run_cell(cell).raise_error()
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def renderer() -> None:
+    """The notebooks draw."""
+    from mjxsim.robots import get
+
+    try:
+        GLRenderer(build(get("panda")).compile(), (16, 16), "front").close()
+    except NoRendererError as error:
+        pytest.skip(f"nothing to draw with: {error}")
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_runs(path: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    cells = ["".join(c["source"]) for c in _cells(path) if c["cell_type"] == "code"]
+    text = "\n".join(cells)
+    assert {large for large in SMALLER if large not in text} == set(), "a size is not cut"
+    for large, small in SMALLER.items():
+        cells = [cell.replace(large, small) for cell in cells]
+    done = subprocess.run(
+        [sys.executable, "-c", _RUN],
+        input=json.dumps(cells),
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "IPYTHONDIR": str(tmp_path / "ipython")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert "success" in done.stdout
+    assert (tmp_path / "reach.mp4").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_is_stored_clean(path: pathlib.Path) -> None:
+    """Without outputs and counts, so that a change shows as what it is."""
+    code = [c for c in _cells(path) if c["cell_type"] == "code"]
+    assert all(c["outputs"] == [] and c["execution_count"] is None for c in code)
+    first = "".join(code[0]["source"])
+    assert "%pip install" in first, "the first cell installs"
+
+
+def _cells(path: pathlib.Path) -> list[dict]:
+    return json.loads(path.read_text("utf-8"))["cells"]
