@@ -10,7 +10,7 @@ from pathlib import Path
 
 import mujoco
 
-__all__ = ["ArmSpec", "RobotSpec", "WorkArea"]
+__all__ = ["ArmSpec", "CameraSpec", "RobotSpec", "WorkArea"]
 
 Vec2 = tuple[float, float]
 Vec3 = tuple[float, float, float]
@@ -94,6 +94,21 @@ class WorkArea:
 
 
 @dataclass(frozen=True)
+class CameraSpec:
+    """A camera that stands in the scene.
+
+    Attributes:
+      name: For `render` and videos.
+      pos: Where it is, world frame [m].
+      target: What it looks at [m].
+    """
+
+    name: str
+    pos: Vec3
+    target: Vec3
+
+
+@dataclass(frozen=True)
 class RobotSpec:
     """One or more arms in one MJCF model.
 
@@ -103,6 +118,8 @@ class RobotSpec:
         single arm, whose base is at the origin.
       arms: The arms, in the order of their joints and actuators in the model file.
       area: Where it can work.
+      table: Lower and upper x, y of the table top that is seen [m]; what is felt has no edge.
+      cameras: "front" and "side"; the defaults suit an arm of the Panda's size.
       edits: Applied to the spec each time it is loaded, in place.
     """
 
@@ -110,6 +127,11 @@ class RobotSpec:
     xml_path: Path
     arms: tuple[ArmSpec, ...]
     area: WorkArea
+    table: tuple[Vec2, Vec2] = ((-0.25, -0.6), (0.85, 0.6))
+    cameras: tuple[CameraSpec, ...] = (
+        CameraSpec("front", (1.7, 0.0, 0.75), (0.25, 0.0, 0.28)),
+        CameraSpec("side", (0.5, -1.6, 0.65), (0.3, 0.0, 0.3)),
+    )
     edits: tuple[Callable[[mujoco.MjSpec], object], ...] = ()
 
     @property

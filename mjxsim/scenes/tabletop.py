@@ -73,13 +73,13 @@ def build(
 
     spec.modelname = f"{robot.name}_tabletop"
     options.apply(spec)
-    _add_surroundings(spec)
+    _add_surroundings(spec, robot)
     for fixture in fixtures:
         fixture.add(spec)
     for obj in objects:
         _add_object(spec, obj)
     for name in goals:
-        _add_goal(spec, name)
+        _add_goal(spec, name, robot)
     _add_cameras(spec, robot)
     for obj in objects:
         _add_pair(spec, TABLE_GEOM, obj.name, options, obj.friction)
@@ -93,7 +93,7 @@ def build(
     return spec
 
 
-def _add_surroundings(spec: mujoco.MjSpec) -> None:
+def _add_surroundings(spec: mujoco.MjSpec, robot: RobotSpec) -> None:
     spec.visual.headlight.diffuse = [0.4, 0.4, 0.4]
     spec.visual.headlight.ambient = [0.4, 0.4, 0.4]
     spec.visual.global_.offwidth = 1280
@@ -126,8 +126,11 @@ def _add_surroundings(spec: mujoco.MjSpec) -> None:
         rgba=[0.5, 0.5, 0.5, 0.3],
     )
     box = mujoco.mjtGeom.mjGEOM_BOX
-    _add_visual(world, "table_top", box, [0.55, 0.6, 0.02], [0.3, 0, -0.0205], _WOOD)
-    for i, (x, y) in enumerate(itertools.product((-0.2, 0.8), (-0.55, 0.55))):
+    low, high = np.array(robot.table)
+    middle, half = (low + high) / 2, (high - low) / 2
+    _add_visual(world, "table_top", box, [*half, 0.02], [*middle, -0.0205], _WOOD)
+    corners = np.stack([low + 0.05, high - 0.05])
+    for i, (x, y) in enumerate(itertools.product(*corners.T)):
         _add_visual(world, f"table_leg_{i}", box, [0.03, 0.03, 0.36], [x, y, -0.4], _DARK_WOOD)
     plane = mujoco.mjtGeom.mjGEOM_PLANE
     _add_visual(world, "floor", plane, [3, 3, 0.1], [0, 0, -0.76], _FLOOR)
@@ -175,16 +178,16 @@ def _add_object(spec: mujoco.MjSpec, obj: ObjectSpec) -> None:
     )
 
 
-def _add_goal(spec: mujoco.MjSpec, name: str) -> None:
-    body = spec.worldbody.add_body(name=name, pos=[0.5, 0.0, 0.3], mocap=True)
+def _add_goal(spec: mujoco.MjSpec, name: str, robot: RobotSpec) -> None:
+    middle = np.mean(robot.area.air, axis=0)
+    body = spec.worldbody.add_body(name=name, pos=middle, mocap=True)
     sphere = mujoco.mjtGeom.mjGEOM_SPHERE
     _add_visual(body, name, sphere, [0.02, 0, 0], [0, 0, 0], (0.2, 0.85, 0.3, 0.45))
 
 
 def _add_cameras(spec: mujoco.MjSpec, robot: RobotSpec) -> None:
-    world = spec.worldbody
-    _add_camera(world, "front", (1.7, 0.0, 0.75), (0.25, 0.0, 0.28), (0.0, 0.0, 1.0), 42)
-    _add_camera(world, "side", (0.5, -1.6, 0.65), (0.3, 0.0, 0.3), (0.0, 0.0, 1.0), 42)
+    for seen in robot.cameras:
+        _add_camera(spec.worldbody, seen.name, seen.pos, seen.target, (0.0, 0.0, 1.0), 42)
     for arm in robot.arms:
         _add_camera(spec.body(arm.hand_body), arm.camera, *arm.wrist_camera, 75)
 
