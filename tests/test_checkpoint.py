@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 import mjxsim
-from mjxsim.learning import checkpoint, files
+from mjxsim import files
+from mjxsim.learning import checkpoint
 from mjxsim.learning.checkpoint import CheckpointError, SaveError, TornCheckpointError
 from mjxsim.learning.ppo import PPO, PPOConfig
 

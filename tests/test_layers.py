@@ -19,7 +19,7 @@ ONLY_FROM = {
     "mujoco.batch": ("physics/",),
     "orbax": ("learning/",),
     "optax": ("learning/",),
-    "av": ("evaluation/",),
+    "av": ("evaluation/", "rendering/png.py"),
     "tensorboardX": ("learning/tensorboard.py",),
     "rich": ("learning/progress.py",),
 }

@@ -55,14 +55,20 @@ def adopt(
     Args:
       name: what to call it.
       xml_path: the MJCF file of the robot alone, without floor and objects.
-      joints, actuators, gripper_joints, gripper_actuator, gripper_open_ctrl, gripper_closed_ctrl,
-        hand_body, workspace: as in `ArmSpec`.
+      joints: as in `ArmSpec`.
+      actuators: as in `ArmSpec`.
+      gripper_joints: as in `ArmSpec`.
+      gripper_actuator: as in `ArmSpec`.
+      gripper_open_ctrl: as in `ArmSpec`.
+      gripper_closed_ctrl: as in `ArmSpec`.
       gripper_closed_qpos: of each of `gripper_joints` [m or rad].
+      hand_body: as in `ArmSpec`.
       finger_bodies: the two bodies that close on an object; what collides in the file in these and
         in `hand_body` will collide here.
-      tcp_pos, tcp_quat: the tool centre point in the frame of `hand_body` [m], wxyz: z along the
-        approach, y along which the gripper closes.
+      tcp_pos: the tool centre point in the frame of `hand_body` [m].
+      tcp_quat: its orientation there, wxyz: z along the approach, y along which the gripper closes.
       home_qpos: `joints` [rad] and then `gripper_joints`, open.
+      workspace: as in `ArmSpec`.
       area: where it can work.
       contact: what stands in for a mesh in contact: a primitive that MuJoCo fits to it, or its
         convex hull of at most 16 vertices (true to shape, and slow to compile in MJX).
@@ -169,19 +175,9 @@ class _Adoption:
         colliding = [g for g in spec.body(body).geoms if g.contype or g.conaffinity]
         for i, geom in enumerate(colliding):
             if geom.type == mujoco.mjtGeom.mjGEOM_MESH:
-                mesh = spec.mesh(geom.meshname)
-                if self.contact == "hull":
-                    mesh.maxhullvert = _HULL_VERTICES
-                geom = spec.body(body).add_geom(
-                    name=f"{body}_{self.contact}_{i}",
-                    type=_SHAPES[self.contact],
-                    meshname=geom.meshname,
-                    pos=geom.pos,
-                    quat=geom.quat,
-                    mass=0,
-                    group=3,
-                )
-            elif not geom.name:
+                names.append(self._in_place_of(spec, body, geom, i))
+                continue
+            if not geom.name:
                 geom.name = f"{body}_contact_{i}"
             names.append(geom.name)
         if not names and body != self.hand:
@@ -189,6 +185,24 @@ class _Adoption:
                 f"nothing in body '{body}' collides in the file: give a geom of it a contype"
             )
         return tuple(names)
+
+    def _in_place_of(
+        self, spec: mujoco.MjSpec, body: str, geom: mujoco.MjsGeom, number: int
+    ) -> str:
+        """Adds the shape that stands in for a mesh; its name."""
+        if self.contact == "hull":
+            spec.mesh(geom.meshname).maxhullvert = _HULL_VERTICES
+        name = f"{body}_{self.contact}_{number}"
+        spec.body(body).add_geom(
+            name=name,
+            type=_SHAPES[self.contact],
+            meshname=geom.meshname,
+            pos=geom.pos,
+            quat=geom.quat,
+            mass=0,
+            group=3,
+        )
+        return name
 
 
 def _check_order(what: str, there: list[str], given: list[str]) -> None:

@@ -23,8 +23,6 @@ from mjxsim.robots.lerobot.units import LeRobotUnits
 
 __all__ = ["SO100", "SO100_UNITS"]
 
-Vec3 = tuple[float, float, float]
-
 _HALF = math.sqrt(0.5)
 
 # Source of all columns: [menagerie]; `shoulder` in our base frame.
