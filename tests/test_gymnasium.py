@@ -14,12 +14,11 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
 import mjxsim
 from mjxsim.envs.registration import gymnasium_id
-from mjxsim.robots import registry as robots
 from mjxsim.tasks import registry as tasks
 
 PICK = "mjxsim/PandaPickCube-v0"
 REACH = "mjxsim/PandaReach-v0"
-IDS = [gymnasium_id(t, r) for t in tasks.TASKS for r in robots.ROBOTS]
+IDS = [gymnasium_id(t, r) for t in tasks.TASKS for r in tasks.robots_for(t)]
 # Episodes of 6 steps, some of which end earlier, by success.
 SHORT = {
     "episode_seconds": 0.3,

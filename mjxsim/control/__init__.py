@@ -8,13 +8,16 @@ from mjxsim.control.base import (
     GripperMode,
     JointControlState,
     Motion,
+    OscControlState,
     TcpControlState,
 )
 from mjxsim.control.build import build
 from mjxsim.control.end_effector import EndEffectorDelta
 from mjxsim.control.ik import IkConfig
+from mjxsim.control.impedance import OperationalSpace, torque_driven
 from mjxsim.control.joint import JointPosition, JointPositionDelta
 from mjxsim.control.kinematics import Chain
+from mjxsim.control.operational_space import OscConfig
 
 __all__ = [
     "Chain",
@@ -29,6 +32,10 @@ __all__ = [
     "JointPosition",
     "JointPositionDelta",
     "Motion",
+    "OperationalSpace",
+    "OscConfig",
+    "OscControlState",
     "TcpControlState",
     "build",
+    "torque_driven",
 ]

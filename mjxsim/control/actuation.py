@@ -16,8 +16,9 @@ class Actuation:
     """Which entries of ctrl the arm and the gripper own, and what they take."""
 
     arm: np.ndarray  # (n,) int, actuator ids in the order of the arm's joints
-    lower: np.ndarray  # (n,) float32 [rad, m], the arm's control range
-    upper: np.ndarray  # (n,) float32 [rad, m]
+    # (n,) float32, the arm's control range: [rad, m] of position servos, [N m, N] of torque motors.
+    lower: np.ndarray
+    upper: np.ndarray
     gripper: int  # actuator id
     gripper_mode: GripperMode  # "none" leaves the gripper's control as it is
     gripper_open: float  # control, in the actuator's own unit
@@ -28,9 +29,23 @@ class Actuation:
         """The number of action entries the gripper takes, always the last ones."""
         return 0 if self.gripper_mode == "none" else 1
 
-    def clip(self, joint_target: jax.Array) -> jax.Array:
-        """Return ``joint_target (n,)`` within the actuators' control range."""
-        return jnp.clip(joint_target, self.lower, self.upper)
+    def clip(self, value: jax.Array) -> jax.Array:
+        """Return ``value (n,)`` within the arm's control range."""
+        return jnp.clip(value, self.lower, self.upper)
+
+    def grip(self, is_open: jax.Array) -> jax.Array:
+        """Return the gripper's entries (gripper_size,) that open it fully, or close it."""
+        return jnp.where(is_open, 1.0, -1.0).astype(jnp.float32)[None][: self.gripper_size]
+
+    def drive(self, previous: jax.Array, value: jax.Array) -> jax.Array:
+        """Return ``previous (nu,)`` with the arm's entries replaced by ``value (n,)``."""
+        first, count = int(self.arm[0]), len(self.arm)
+        value = value.astype(previous.dtype)
+        if np.array_equal(self.arm, np.arange(first, first + count)):
+            return jnp.concatenate([previous[:first], value, previous[first + count :]])
+        source = np.arange(len(previous))
+        source[self.arm] = len(previous) + np.arange(count)
+        return jnp.concatenate([previous, value])[source]
 
     def ctrl(self, previous: jax.Array, joint_target: jax.Array, action: jax.Array) -> jax.Array:
         """Return ``previous (nu,)`` with the arm's and the gripper's entries replaced.
@@ -72,6 +87,41 @@ def position_servos(
     Raises:
       ValueError: where actuator i does not drive joint i, or does not take a position as control.
     """
+    ids = _drivers(model, actuators, joints)
+    for actuator, name in zip(ids, actuators, strict=True):
+        gain, bias = model.actuator_gainprm[actuator, 0], model.actuator_biasprm[actuator, 1]
+        if not (gain > 0.0 and gain == -bias and model.actuator_gear[actuator, 0] == 1.0):
+            raise ValueError(
+                f"actuator {name!r} must be a position servo of gear 1: this control mode "
+                "commands joint positions, not torques"
+            )
+    return ids, *_control_range(model, ids)
+
+
+def torque_motors(
+    model: mujoco.MjModel, actuators: tuple[str, ...], joints: tuple[str, ...]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return ids ``(n,)`` and control range of ``actuators``, checked to be motors of ``joints``.
+
+    Raises:
+      ValueError: where actuator i does not drive joint i, or does not take a torque as control.
+    """
+    ids = _drivers(model, actuators, joints)
+    for actuator, name in zip(ids, actuators, strict=True):
+        prm = model.actuator_gainprm[actuator], model.actuator_biasprm[actuator]
+        motor = prm[0][0] == 1.0 and not prm[0][1:].any() and not prm[1].any()
+        if not (motor and model.actuator_gear[actuator, 0] == 1.0):
+            raise ValueError(
+                f"actuator {name!r} must be a torque motor of gain and gear 1 for this control "
+                "mode: mjxsim.control.torque_driven(spec, robot) makes it one before compiling"
+            )
+    return ids, *_control_range(model, ids)
+
+
+def _drivers(
+    model: mujoco.MjModel, actuators: tuple[str, ...], joints: tuple[str, ...]
+) -> np.ndarray:
+    """Return the ids ``(n,)`` of ``actuators``; raises where actuator i does not drive joint i."""
     if len(actuators) != len(joints):
         raise ValueError(f"{len(joints)} arm joints need as many actuators, got {len(actuators)}")
     ids = np.array([actuator_id(model, name) for name in actuators], np.int32)
@@ -81,13 +131,11 @@ def position_servos(
         )
         if not driven:
             raise ValueError(f"actuator {name!r} does not drive joint {joint!r}")
-        gain, bias = model.actuator_gainprm[actuator, 0], model.actuator_biasprm[actuator, 1]
-        if not (gain > 0.0 and gain == -bias and model.actuator_gear[actuator, 0] == 1.0):
-            raise ValueError(
-                f"actuator {name!r} must be a position servo of gear 1: the controllers here "
-                "command joint positions, not torques"
-            )
+    return ids
+
+
+def _control_range(model: mujoco.MjModel, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     limited = model.actuator_ctrllimited[ids].astype(bool)
     lower = np.where(limited, model.actuator_ctrlrange[ids, 0], -np.inf).astype(np.float32)
     upper = np.where(limited, model.actuator_ctrlrange[ids, 1], np.inf).astype(np.float32)
-    return ids, lower, upper
+    return lower, upper

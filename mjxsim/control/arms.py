@@ -38,6 +38,17 @@ class Arms:
             states.append(new)
         return tuple(states), physics.ctrl
 
+    @property
+    def every_substep(self) -> bool:
+        """Whether any arm's is."""
+        return any(c.every_substep for c in self.each)
+
+    def feedback(self, state: tuple[Any, ...], physics: PhysicsState, ctrl: jax.Array) -> jax.Array:
+        """See :class:`~mjxsim.control.base.Controller`."""
+        for controller, part in zip(self.each, state, strict=True):
+            ctrl = controller.feedback(part, physics, ctrl)
+        return ctrl
+
     def toward(self, state: tuple[Any, ...], motion: Motion | tuple[Motion, ...]) -> jax.Array:
         """Return the action (action_size,) towards one motion per arm; arms without one stay."""
         motions = motion if isinstance(motion, tuple) else (motion,)

@@ -7,10 +7,20 @@ import flax.struct
 import jax
 
 from mjxsim.control.ik import IkConfig
+from mjxsim.control.operational_space import OscConfig
 from mjxsim.math import Pose
 from mjxsim.physics.base import PhysicsState
 
-ControlMode = Literal["joint_delta", "joint", "ee_delta", "ee_delta_yaw", "ee_delta_pose"]
+ControlMode = Literal[
+    "joint_delta",
+    "joint",
+    "ee_delta",
+    "ee_delta_yaw",
+    "ee_delta_pose",
+    "osc",
+    "osc_yaw",
+    "osc_pose",
+]
 GripperMode = Literal["binary", "continuous", "none"]
 
 
@@ -28,6 +38,9 @@ class ControlConfig:
       ``max_rotation_step``.
     - "ee_delta_pose" (6): the same, and turns it by a rotation vector in the base frame whose
       entries are up to ``max_rotation_step``.
+    - "osc" (3), "osc_yaw" (4), "osc_pose" (6): as the three before, but the target is followed by
+      torques, compliantly, and not by joint positions; see
+      :class:`~mjxsim.control.operational_space.OscConfig`, which may add entries for stiffness.
     """
 
     mode: ControlMode = "ee_delta"
@@ -42,6 +55,12 @@ class ControlConfig:
     position_leash: float = 0.1  # [m] distance
     rotation_leash: float = 0.5  # [rad] angle
     ik: IkConfig = IkConfig()
+    osc: OscConfig = OscConfig()
+
+    @property
+    def torque(self) -> bool:
+        """Whether the mode commands torques: `control.torque_driven` prepares a model for it."""
+        return self.mode in ("osc", "osc_yaw", "osc_pose")
 
     def __post_init__(self) -> None:
         """Raise ValueError for a step or leash that is not positive."""
@@ -71,6 +90,13 @@ class TcpControlState(flax.struct.PyTreeNode):
     target: Pose  # the last commanded TCP pose, world frame
 
 
+class OscControlState(flax.struct.PyTreeNode):
+    """What an operational-space controller remembers between control steps."""
+
+    target: Pose  # the last commanded TCP pose, world frame
+    stiffness: jax.Array  # (4,) [1/s^2], along the base's x, y, z, and of every rotation
+
+
 class Motion(flax.struct.PyTreeNode):
     """What a scripted expert wants next, in terms that any end-effector controller can follow."""
 
@@ -79,14 +105,14 @@ class Motion(flax.struct.PyTreeNode):
     quat: jax.Array | None = None  # (4,) wxyz, how it should be turned; None keeps the target's
 
 
-ControlState = JointControlState | TcpControlState
+ControlState = JointControlState | TcpControlState | OscControlState
 StateT = TypeVar("StateT")  # what the controller remembers: a frozen pytree
 
 
 class Controller(Protocol[StateT]):
     """Turns an action into actuator controls; pure, unbatched, vmappable.
 
-    Only ``physics.qpos`` and ``physics.ctrl`` are read.
+    Only ``physics.qpos``, ``physics.qvel`` and ``physics.ctrl`` are read.
     """
 
     @property
@@ -107,6 +133,21 @@ class Controller(Protocol[StateT]):
         """
         ...
 
+    @property
+    def every_substep(self) -> bool:
+        """Whether :meth:`feedback` must be asked before every physics step of a control step."""
+        ...
+
+    def feedback(self, state: StateT, physics: PhysicsState, ctrl: jax.Array) -> jax.Array:
+        """Return ``ctrl (nu,)``, as :meth:`__call__` gave it, brought up to date with ``physics``.
+
+        Args:
+          state: the state that :meth:`__call__` returned.
+          physics: the world now, some physics steps later.
+          ctrl: what :meth:`__call__` returned.
+        """
+        ...
+
     def toward(self, state: StateT, motion: Motion | tuple[Motion, ...]) -> jax.Array:
         """Return the action (action_size,) that moves the target as far as it may towards a motion.
 
@@ -122,3 +163,17 @@ class Controller(Protocol[StateT]):
           ValueError: the controller has no such action.
         """
         ...
+
+
+class HeldControl:
+    """A controller whose control is held for the whole control step."""
+
+    @property
+    def every_substep(self) -> bool:
+        """See :class:`Controller`."""
+        return False
+
+    def feedback(self, state: object, physics: PhysicsState, ctrl: jax.Array) -> jax.Array:
+        """See :class:`Controller`."""
+        del state, physics
+        return ctrl

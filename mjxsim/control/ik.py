@@ -93,40 +93,42 @@ def solve(
             pull = config.posture_gain * (rest - q)
         # A joint at its limit that would be driven beyond it takes no part, so that the others
         # make up for it; clipping alone would only lose its share of the motion.
-        wish = _sum(jac[i] * error[i] for i in range(6))
+        wish = add_up(jac[i] * error[i] for i in range(6))
         free = ~(((q <= lower) & (wish < 0.0)) | ((q >= upper) & (wish > 0.0)))
         jac, pull = _fence((jnp.where(free, jac, 0.0), jnp.where(free, pull, 0.0)))
         # Minimizes |J dq - error|^2 + damping^2 |dq - pull|^2.
         columns = [jac[:, i] for i in range(chain.size)]
         squared_damping = config.damping**2 + config.error_damping**2 * jnp.sum(error * error)
-        gram = _sum(column[:, None] * column[None, :] for column in columns)
+        gram = add_up(column[:, None] * column[None, :] for column in columns)
         gram = gram + squared_damping * np.eye(6, dtype=np.float32)
-        remaining = error - _sum(column * pull[i] for i, column in enumerate(columns))
+        remaining = error - add_up(column * pull[i] for i, column in enumerate(columns))
         force = solve_spd(*_fence((gram, remaining)))
-        step = _fence(pull + _sum(jac[i] * force[i] for i in range(6)))
+        step = _fence(pull + add_up(jac[i] * force[i] for i in range(6)))
         shrink = jnp.minimum(1.0, config.max_step / (jnp.max(jnp.abs(step)) + 1e-9))
         return _fence(jnp.clip(q + shrink * step, lower, upper))
 
     return jax.lax.fori_loop(0, config.iterations, improve, jnp.clip(q, lower, upper))
 
 
-def solve_spd(matrix: jax.Array, vector: jax.Array) -> jax.Array:
-    """Return x ``(n,)`` of ``matrix x = vector``, ``matrix (n, n)`` symmetric positive definite.
+def solve_spd(matrix: jax.Array, rhs: jax.Array) -> jax.Array:
+    """Return x of ``matrix x = rhs``, ``matrix (n, n)`` symmetric positive definite.
 
+    ``rhs`` and x are ``(n,)``, or ``(n, k)`` for k right-hand sides at once.
     Gauss-Jordan elimination, written out; such a matrix needs no pivoting. Batched on CPU it takes
     less than half the time of ``jnp.linalg.solve``, which calls LAPACK once per matrix.
     """
-    rows = jnp.concatenate([matrix, vector[:, None]], axis=1)
-    for k in range(vector.shape[0]):
+    size = rhs.shape[0]
+    rows = jnp.concatenate([matrix, rhs.reshape(size, -1)], axis=1)
+    for k in range(size):
         # The columns before k are done and no longer carried, so the first one left is column k.
         pivot = rows[k, 1:] / rows[k, 0]
         others = rows[:, 1:] - rows[:, :1] * pivot[None, :]
-        is_pivot = np.arange(vector.shape[0])[:, None] == k
+        is_pivot = np.arange(size)[:, None] == k
         rows = _fence(jnp.where(is_pivot, pivot[None, :], others))
-    return rows[:, 0]
+    return rows.reshape(rhs.shape)
 
 
-def _sum(terms: Iterable[jax.Array]) -> jax.Array:
+def add_up(terms: Iterable[jax.Array]) -> jax.Array:
     """Return the sum of a few arrays, written out: on CPU much faster than a short reduction."""
     return functools.reduce(operator.add, terms)
 

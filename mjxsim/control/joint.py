@@ -7,19 +7,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from mjxsim.control.actuation import Actuation
-from mjxsim.control.base import JointControlState, Motion
+from mjxsim.control.base import HeldControl, JointControlState, Motion
 from mjxsim.control.checks import clipped_action
 from mjxsim.control.kinematics import Chain
 from mjxsim.physics.base import PhysicsState
 
 NO_EXPERT = (
     "a scripted expert needs an end-effector controller: control mode 'ee_delta', 'ee_delta_yaw' "
-    "or 'ee_delta_pose'"
+    "or 'ee_delta_pose', or 'osc', 'osc_yaw' or 'osc_pose'"
 )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class JointPositionDelta:
+class JointPositionDelta(HeldControl):
     """Moves the joint targets by the action times ``max_step``.
 
     The change is added to the last target and not to the measured joint, so that neither gravity
@@ -65,7 +65,7 @@ class JointPositionDelta:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class JointPosition:
+class JointPosition(HeldControl):
     """Sets the joint targets: -1 and 1 are the ends of each joint's range."""
 
     chain: Chain

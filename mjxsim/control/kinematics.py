@@ -128,7 +128,7 @@ class Chain:
 
 def forward(chain: Chain, q: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Return the site's world position ``(3,)`` [m] and matrix ``(3, 3)`` at joints ``q (n,)``."""
-    return _site(chain, _joint_frames(chain, q))
+    return site_pose(chain, joint_frames(chain, q))
 
 
 def jacobian(chain: Chain, q: jax.Array) -> jax.Array:
@@ -142,8 +142,8 @@ def jacobian(chain: Chain, q: jax.Array) -> jax.Array:
 
 def forward_and_jacobian(chain: Chain, q: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Return what :func:`forward` and :func:`jacobian` return, for little more than one of them."""
-    frames = _joint_frames(chain, q)
-    pos, mat = _site(chain, frames)
+    frames = joint_frames(chain, q)
+    pos, mat = site_pose(chain, frames)
     axes = sum_of_three(frames[:, :, :3], chain.axis[:, None, :])
     hinge = chain.is_hinge[:, None]
     linear = jnp.where(hinge, jnp.cross(axes, pos - frames[:, :, 3]), axes)
@@ -151,17 +151,17 @@ def forward_and_jacobian(chain: Chain, q: jax.Array) -> tuple[jax.Array, jax.Arr
     return pos, mat, jax.lax.optimization_barrier(jnp.concatenate([linear.T, angular.T]))
 
 
-def sum_of_three(a: jax.Array, b: jax.Array | np.ndarray) -> jax.Array:
+def sum_of_three(a: jax.Array | np.ndarray, b: jax.Array | np.ndarray) -> jax.Array:
     """Return the sum of ``a * b`` over the last axis, of length 3, as three products.
 
     XLA compiles this to plain vector code; ``jnp.sum`` and ``@`` over so short an axis cost three
     times as much on CPU, and ``@`` may round to TF32 elsewhere.
     """
-    product = a * b
+    product = jnp.asarray(a) * b
     return product[..., 0] + product[..., 1] + product[..., 2]
 
 
-def _joint_frames(chain: Chain, q: jax.Array) -> jax.Array:
+def joint_frames(chain: Chain, q: jax.Array) -> jax.Array:
     """Return every joint's frame ``(n, 3, 4)`` in the world, from the base outwards.
 
     The running product is a parallel prefix (Hillis and Steele, 1986): log2(n) stages on all
@@ -181,7 +181,8 @@ def _joint_frames(chain: Chain, q: jax.Array) -> jax.Array:
     return frames
 
 
-def _site(chain: Chain, frames: jax.Array) -> tuple[jax.Array, jax.Array]:
+def site_pose(chain: Chain, frames: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Return what :func:`forward` returns, from the frames of :func:`joint_frames`."""
     site = np.concatenate([chain.site_mat, chain.site_pos[:, None]], axis=1)
     world = jax.lax.optimization_barrier(_product(frames[-1:], site[None]))[0]
     return world[:, 3], world[:, :3]

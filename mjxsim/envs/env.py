@@ -56,6 +56,7 @@ class Env:
     observation_layout: dict[str, slice]  # where each named observation is
     touch: np.ndarray  # addresses in sensordata of the force on every finger
     randomizer: Randomizer | None = None
+    repeats: int = 1  # steps of the engine per control step, before each of which ctrl is renewed
 
     @property
     def observation_size(self) -> int:
@@ -109,7 +110,7 @@ class Env:
         applied = jnp.clip(jnp.where(valid, action, 0.0), -1.0, 1.0)
 
         control, ctrl = self.controller(state.control, state.physics, applied)
-        physics = self.engine.step(state.overrides, state.physics, ctrl)
+        physics = self._advance(state, control, ctrl)
         task = self.task.update(state.task, physics)
         terms = {k: jnp.float32(v) for k, v in self.task.rewards(task, physics, applied).items()}
         # A step that was discarded is a failure, whatever the kept state looks like.
@@ -137,6 +138,9 @@ class Env:
             "constraint_overflow": physics.faults.constraint_overflow - before.constraint_overflow,
             **{f"reward/{k}": v for k, v in terms.items()},
         }
+        # Of `repeats` steps of the engine more than one may have had the same fault.
+        for fault in ("diverged", "contact_overflow", "constraint_overflow"):
+            metrics[fault] = jnp.minimum(metrics[fault], 1)
         transition = Transition(
             obs=state.obs,
             action=applied,
@@ -168,6 +172,17 @@ class Env:
     def instruction(self, state: State) -> jax.Array:
         """Which of `task.instructions` this episode asks for; int32 ()."""
         return self.task.instruction(state.task)
+
+    def _advance(self, state: State, control: Any, ctrl: jax.Array) -> PhysicsState:
+        """The world after one control step under the controller's new state and ctrl."""
+        if self.repeats == 1:
+            return self.engine.step(state.overrides, state.physics, ctrl)
+
+        def step(physics: PhysicsState, _: None) -> tuple[PhysicsState, None]:
+            renewed = self.controller.feedback(control, physics, ctrl)
+            return self.engine.step(state.overrides, physics, renewed), None
+
+        return jax.lax.scan(step, state.physics, length=self.repeats)[0]
 
     def _observe(self, task_state: Any, physics: PhysicsState) -> jax.Array:
         parts = self.task.observe(task_state, physics)

@@ -8,13 +8,14 @@ from mjxsim.control import ControlConfig, ControlMode
 from mjxsim.envs.env import Env, Randomizer
 from mjxsim.physics import Engine, make_engine
 from mjxsim.robots import registry as robots
+from mjxsim.robots.base import RobotSpec
 from mjxsim.tasks import TaskConfig
 from mjxsim.tasks import registry as tasks
 
 
 def make(
     task: str,
-    robot: str = "panda",
+    robot: str | RobotSpec = "panda",
     engine: str = "auto",
     *,
     config: TaskConfig | None = None,
@@ -26,7 +27,7 @@ def make(
 
     Args:
       task: a name from `mjxsim.tasks.TASKS`.
-      robot: a name from `mjxsim.robots.registry.ROBOTS`.
+      robot: a name from `mjxsim.robots.registry.ROBOTS`, or a robot of your own.
       engine: "auto", "c" (C MuJoCo, CPU), "mjx" (MJX-JAX) or "warp" (MJX-Warp, NVIDIA).
       config: the task's configuration; its defaults if None.
       control: the controller's configuration, or a control mode such as "joint_delta" with
@@ -35,20 +36,26 @@ def make(
       announce: print which engine "auto" chose, and why.
 
     Raises:
-      ValueError: an unknown name (with the nearest valid one) or another task's configuration.
+      ValueError: an unknown name (with the nearest valid one), another task's configuration, or a
+        robot with fewer arms than the task needs.
       RuntimeError: the engine is not installed.
     """
     if isinstance(control, str):
         control = ControlConfig(mode=control)
     task_class, config_class = tasks.get(task)
-    spec = robots.get(robot)
+    spec = robots.get(robot) if isinstance(robot, str) else robot
     config = config_class() if config is None else config
     if not isinstance(config, config_class):
         raise ValueError(
             f"task {task!r} takes a {config_class.__name__}, got {type(config).__name__}"
         )
+    tasks.check_robot(task, spec)
     config = config.for_robot(spec)
-    model = task_class.scene(config, spec).compile()
+    control = control or ControlConfig()
+    scene = task_class.scene(config, spec)
+    if control.torque:
+        controllers.torque_driven(scene, spec)
+    model = scene.compile()
     substeps = round(config.control_dt / model.opt.timestep)
     if substeps < 1 or not np.isclose(substeps * model.opt.timestep, config.control_dt):
         raise ValueError(
@@ -56,16 +63,19 @@ def make(
             f"{model.opt.timestep} s"
         )
     built = task_class.build(config, spec, model)
-    physics = make_engine(engine, model, substeps, announce=announce)
+    controller = controllers.build(control, spec, model, config.control_dt)
+    repeats = substeps if controller.every_substep else 1
+    physics = make_engine(engine, model, substeps // repeats, announce=announce)
     return Env(
-        name=f"{task}/{robot}",
+        name=f"{task}/{spec.name}",
         task=built,
         robot=spec,
-        controller=controllers.build(control or ControlConfig(), spec, model),
+        controller=controller,
         engine=physics,
         observation_layout=_layout(built, physics),
         touch=np.array([model.sensor(n).adr[0] for a in spec.arms for n in a.finger_touch_sensors]),
         randomizer=randomizer,
+        repeats=repeats,
     )
 
 

@@ -1,8 +1,7 @@
-"""The ids under which gymnasium knows every task on every robot."""
+"""The ids under which gymnasium knows every task on every robot that can do it."""
 
 import gymnasium
 
-from mjxsim.robots import registry as robots
 from mjxsim.tasks import registry as tasks
 
 
@@ -15,8 +14,8 @@ def gymnasium_id(task: str, robot: str) -> str:
 
 def register() -> None:
     """Registers every id that is not there yet; loads neither engine nor renderer."""
-    for robot in robots.ROBOTS:
-        for task in tasks.TASKS:
+    for task in tasks.TASKS:
+        for robot in tasks.robots_for(task):
             name = gymnasium_id(task, robot)
             if name not in gymnasium.registry:
                 # No max_episode_steps: the environments truncate by themselves.

@@ -6,7 +6,7 @@ its names become indices, and is a frozen dataclass of unbatched functions from 
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 import flax.struct
 import jax
@@ -22,6 +22,7 @@ from mjxsim.robots.base import RobotSpec
 class TaskConfig:
     """What every task's configuration holds; a task adds its own fields."""
 
+    arms: ClassVar[int] = 1  # how many the task needs; of more, it uses the first ones
     control_dt: float = 0.05  # [s] between two actions
     episode_seconds: float = 2.5  # [s] after which an episode is truncated
     hold_seconds: float = 0.25  # [s] for which the success condition must hold without a break

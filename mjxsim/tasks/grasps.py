@@ -42,8 +42,29 @@ def from_above(
       offset: added to the object's centre, (3,) [m] world frame: where to grasp it.
       symmetry: [rad] turns about the vertical by which the object looks the same to the gripper.
     """
-    tcp, target = arm.tcp(physics), thing.position(physics) + offset
-    turn = yaw_to_faces(arm, thing.quat(physics), physics, symmetry)
+    position = thing.position(physics) + offset
+    return from_above_at(arm, position, thing.quat(physics), physics, symmetry=symmetry)
+
+
+def from_above_at(
+    arm: ArmHandle,
+    target: jax.Array,
+    quat: jax.Array,
+    physics: PhysicsState,
+    *,
+    symmetry: float = math.pi / 2,
+) -> Grasp:
+    """The same for a pose that is computed, such as that of one object among several.
+
+    Args:
+      arm: which arm.
+      target: (3,) [m] where to grasp.
+      quat: (4,) the object's orientation.
+      physics: the world.
+      symmetry: as in `from_above`.
+    """
+    tcp = arm.tcp(physics)
+    turn = yaw_to_faces(arm, quat, physics, symmetry)
     above = jnp.linalg.norm((target - tcp)[:2]) < _ALIGNED
     # Once it is down between the pads the object's small turns no longer matter.
     down = tcp[2] < target[2] + 0.5 * HOVER

@@ -24,6 +24,7 @@ class ArmHandle:
     arm_dof: np.ndarray  # (narm,) addresses in qvel
     finger_qpos: np.ndarray  # (nfinger,) addresses in qpos
     arm_actuators: np.ndarray  # (narm,) ids
+    max_torque: np.ndarray | None  # (narm,) [N m] of torque motors; None for position servos
     gripper_actuator: int
     tcp_site: int
     touch: np.ndarray  # (nfinger,) addresses of the fingers' force sensors in sensordata
@@ -35,12 +36,15 @@ class ArmHandle:
     @classmethod
     def bind(cls, arm: ArmSpec, model: mujoco.MjModel) -> Self:
         joints = [model.joint(name) for name in arm.joints]
+        actuators = np.array([model.actuator(n).id for n in arm.actuators])
+        is_servo = model.actuator_biasprm[actuators].any()
         fingers = [model.joint(name) for name in arm.gripper_joints]
         return cls(
             arm_qpos=np.array([j.qposadr[0] for j in joints]),
             arm_dof=np.array([j.dofadr[0] for j in joints]),
             finger_qpos=np.array([j.qposadr[0] for j in fingers]),
-            arm_actuators=np.array([model.actuator(n).id for n in arm.actuators]),
+            arm_actuators=actuators,
+            max_torque=None if is_servo else model.actuator_ctrlrange[actuators, 1],
             gripper_actuator=model.actuator(arm.gripper_actuator).id,
             tcp_site=model.site(arm.tcp_site).id,
             touch=np.array([model.sensor(n).adr[0] for n in arm.finger_touch_sensors]),
@@ -76,12 +80,17 @@ class ArmHandle:
         return physics.sensordata[self.touch]
 
     def proprioception(self, physics: PhysicsState) -> dict[str, jax.Array]:
-        """What the robot knows of itself, scaled to order one, for an observation."""
-        arm = self.joints(physics)
+        """What the robot knows of itself, scaled to order one, for an observation.
+
+        "arm_lag" is how far the joints trail their commands; under torque control, which commands
+        no joint positions, it is the torque as a share of its limit.
+        """
+        arm, ctrl = self.joints(physics), physics.ctrl[self.arm_actuators]
+        lag = 10.0 * (ctrl - arm) if self.max_torque is None else ctrl / self.max_torque
         return {
             "arm_qpos": arm,
             "arm_qvel": self.joint_velocities(physics),
-            "arm_lag": 10.0 * (physics.ctrl[self.arm_actuators] - arm),
+            "arm_lag": lag,
             "gripper": jnp.stack([self.opening(physics), self.commanded_opening(physics)]),
         }
 
@@ -91,13 +100,16 @@ class ArmHandle:
         return (ctrl - self.closed_ctrl) / (self.open_ctrl - self.closed_ctrl)
 
     def shake(self, start: Start[S], key: jax.Array, noise: float) -> Start[S]:
-        """The same start with every arm joint moved by up to `noise` [rad], and held there."""
+        """The same start with every arm joint moved by up to `noise` [rad], and held there.
+
+        A torque motor keeps the torque of the home pose until its controller acts.
+        """
         delta = jax.random.uniform(key, self.arm_qpos.shape, minval=-noise, maxval=noise)
         arm = start.qpos[self.arm_qpos] + delta
-        return start.replace(
-            qpos=start.qpos.at[self.arm_qpos].set(arm),
-            ctrl=start.ctrl.at[self.arm_actuators].set(arm),
-        )
+        start = start.replace(qpos=start.qpos.at[self.arm_qpos].set(arm))
+        if self.max_torque is not None:
+            return start
+        return start.replace(ctrl=start.ctrl.at[self.arm_actuators].set(arm))
 
 
 @dataclasses.dataclass(frozen=True)
