@@ -7,5 +7,5 @@ config = TrainConfig(
     task="open_drawer",
     task_config=OpenDrawerConfig(),
     num_envs=256,
-    total_steps=1_000_000,
+    total_steps=500_000,
 )

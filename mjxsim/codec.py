@@ -79,6 +79,9 @@ def _value(kind: Any, data: Any, where: str) -> Any:
     if origin in (typing.Union, types.UnionType):
         if data is None and type(None) in args:
             return None
+        args = tuple(option for option in args if option is not type(None))
+        if len(args) == 1:  # its own error says more than that nothing fits
+            return _value(args[0], data, where)
         for option in args:
             try:
                 return _value(option, data, where)

@@ -19,15 +19,20 @@ import json
 import pathlib
 import traceback
 from collections.abc import Iterator, Sequence
+from typing import Literal, get_args
 
 import tyro
 
 from mjxsim import codec
 from mjxsim.control import ControlConfig
+from mjxsim.learning.hosts import ScaleConfig
 from mjxsim.learning.ppo import PPOConfig
+from mjxsim.learning.sac import SACConfig
 from mjxsim.naming import unknown
 from mjxsim.tasks import TaskConfig
 from mjxsim.tasks import registry as tasks
+
+_Algorithm = Literal["ppo", "sac"]
 
 
 class ConfigError(ValueError):
@@ -92,9 +97,12 @@ class TrainConfig:
     output_dir: pathlib.Path | None = None  # default: runs/<task>-<robot>-<time>
     resume: bool = False  # continue the run in output_dir from its last complete checkpoint
     control: ControlConfig = ControlConfig()
+    algorithm: _Algorithm = "ppo"  # of the next two sections, the one that counts
     ppo: PPOConfig = PPOConfig()
+    sac: SACConfig = SACConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
+    scale: ScaleConfig = ScaleConfig()  # of this launch; not kept in the run directory
 
     def __post_init__(self) -> None:
         """Raise ValueError: unknown task, another task's configuration, bad count or seed."""
@@ -155,7 +163,7 @@ def override(config: TrainConfig, flags: Sequence[str], prog: str) -> TrainConfi
     for flag in flags:
         name = flag.split("=")[0].replace("_", "-")
         if name.startswith("--") and name not in (*valid, "--help"):
-            raise ConfigError(unknown("option", name, valid))
+            raise ConfigError(unknown("option", name, _likely(name, valid, config.algorithm)))
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
@@ -166,6 +174,13 @@ def override(config: TrainConfig, flags: Sequence[str], prog: str) -> TrainConfi
         raise ConfigError(_unboxed(said.getvalue())) from None
     except ValueError as error:
         raise ConfigError(_one_line(error)) from error
+
+
+def _likely(name: str, valid: Sequence[str], algorithm: str) -> list[str]:
+    """Of the `valid` flags those that `name` may mean: no other algorithm's unless it says so."""
+    others = {f"--{a}." for a in get_args(_Algorithm) if a != algorithm}
+    unlikely = tuple(prefix for prefix in others if not name.startswith(prefix))
+    return [flag for flag in valid if not flag.startswith(unlikely)]
 
 
 def to_json(config: TrainConfig) -> dict[str, codec.Encoded]:

@@ -2,14 +2,17 @@
 
     python -m mjxsim.train --config configs/pick_cube.py --num-envs 512 --ppo.learning-rate 3e-4
     python -m mjxsim.train --resume --output-dir runs/pick_cube-panda-20260101-120000
+    srun python -m mjxsim.train --config configs/reach.py --output-dir runs/big --scale.distributed
 
     result = mjxsim.train.run(mjxsim.config.load(pathlib.Path("configs/pick_cube.py")))
 
 A run directory holds `config.json`, `checkpoints/`, `tensorboard/`, `result.json` and, where there
 is a renderer, `video.mp4`. Exit codes: 0 done; 1 done, but the last state could not be saved; 2 a
-mistake in what was asked; 128 + n stopped by signal n, with a checkpoint.
+mistake in what was asked; 3 one of several processes was lost; 128 + n stopped by signal n, with a
+checkpoint.
 """
 
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -21,16 +24,25 @@ from collections.abc import Sequence
 from mjxsim import config as configs
 from mjxsim import runs
 from mjxsim.config import ConfigError, TrainConfig
-from mjxsim.learning import run_dir
+from mjxsim.learning import hosts, run_dir
 from mjxsim.learning.checkpoint import CheckpointError
-from mjxsim.learning.ppo import PPO
-from mjxsim.learning.run_dir import RunDirError
-from mjxsim.runs import InterruptedRunError, Session, TrainingError, TrainResult
+from mjxsim.learning.hosts import LostProcessError, ScaleError
+from mjxsim.learning.mesh import Shards
+from mjxsim.learning.run_dir import RunDir, RunDirError
+from mjxsim.runs import InterruptedRunError, Session, TrainingError, TrainResult, algorithms
 
 PROG = "python -m mjxsim.train"
 
 # Fields that may change when a run is resumed, because they do not touch what is learned.
-_FREE_ON_RESUME = ("output_dir", "resume", "engine", "evaluation.", "checkpoint.", "total_steps")
+_FREE_ON_RESUME = (
+    "output_dir",
+    "resume",
+    "engine",
+    "evaluation.",
+    "checkpoint.",
+    "total_steps",
+    "scale.",
+)
 
 
 def main(argv: Sequence[str] | None = None, *, started: float | None = None) -> int:
@@ -38,8 +50,10 @@ def main(argv: Sequence[str] | None = None, *, started: float | None = None) -> 
     try:
         result = run(parse(sys.argv[1:] if argv is None else argv), started=started)
         return 0 if result.saved else 1
-    except (ConfigError, RunDirError, CheckpointError, TrainingError) as error:
+    except (ConfigError, RunDirError, CheckpointError, TrainingError, ScaleError) as error:
         line, code = f"error: {error}", 2
+    except LostProcessError as error:
+        line, code = f"error: {error}", 3
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
         line, code = f"error: {error.strerror or error}{where}", 2
@@ -48,7 +62,7 @@ def main(argv: Sequence[str] | None = None, *, started: float | None = None) -> 
     except KeyboardInterrupt:
         line, code = "interrupted before anything was begun", 128 + signal.SIGINT
     print(line, file=sys.stderr, flush=True)
-    return code
+    return hosts.leave(code)
 
 
 def parse(argv: Sequence[str]) -> TrainConfig:
@@ -96,21 +110,40 @@ def run(config: TrainConfig, *, started: float | None = None) -> TrainResult:
       CheckpointError: to resume, checkpoints that are all torn or belong to another run.
       TrainingError: the batch does not fit into the device's memory, or the loss is not finite.
       InterruptedRunError: SIGINT or SIGTERM; the state is saved first.
+      ScaleError: devices or other processes that are not there.
+      LostProcessError: one of several processes died, and this one ends too.
     """
     started = time.monotonic() if started is None else started
+    if config.scale.several and config.output_dir is None:
+        raise ConfigError("several processes need one run directory: name it with --output-dir")
+    hosts.join(config.scale)
+    advice = f"start all of them again with {PROG} --resume --output-dir {config.output_dir}"
+    with hosts.together(advice):
+        return _run(config, started)
+
+
+def _run(config: TrainConfig, started: float) -> TrainResult:
     if config.resume:
         directory = run_dir.find(config.output_dir)
         _check_same_run(configs.load(directory.config), config)
     try:
         env = runs.build_env(config)
-        ppo = PPO(env, config.ppo, config.num_envs, config.total_steps)
+        shards = Shards.over(hosts.devices(config.scale))
+        algorithm = algorithms.build(config, env, shards)
     except (ValueError, RuntimeError) as error:
         raise ConfigError(" ".join(str(error).split())) from error
     if not config.resume:
-        directory = run_dir.create(config.output_dir, f"{config.task}-{config.robot}")
+        directory = _new_directory(config)
     config = dataclasses.replace(config, engine=env.engine.name, output_dir=directory.path)
-    with directory.locked():
-        return Session(config, env, ppo, directory, started).complete()
+    with directory.locked() if hosts.is_first() else contextlib.nullcontext():
+        return Session(config, env, algorithm, directory, started).complete()
+
+
+def _new_directory(config: TrainConfig) -> RunDir:
+    """The directory of a new run, which the first of several processes makes."""
+    if config.output_dir is not None and not hosts.is_first():
+        return RunDir(config.output_dir)
+    return run_dir.create(config.output_dir, f"{config.task}-{config.robot}")
 
 
 def _check_same_run(saved: TrainConfig, config: TrainConfig) -> None:
@@ -121,7 +154,8 @@ def _check_same_run(saved: TrainConfig, config: TrainConfig) -> None:
                 f"{name} is {old} in the run to resume and {new} here: leave it as it was, or "
                 "train anew in another --output-dir"
             )
-    if config.ppo.anneal and config.total_steps != saved.total_steps:
+    annealed = config.algorithm == "ppo" and config.ppo.anneal
+    if annealed and config.total_steps != saved.total_steps:
         print(
             f"total_steps was {saved.total_steps} and is {config.total_steps}: the learning rate "
             "follows the new schedule from here on"

@@ -7,9 +7,9 @@ import re
 import pytest
 
 from mjxsim import config as configs
+from mjxsim import files
 from mjxsim.config import CheckpointConfig, ConfigError, EvaluationConfig, TrainConfig
 from mjxsim.control import ControlConfig
-from mjxsim.learning import files
 from mjxsim.learning.ppo import PPOConfig
 from mjxsim.tasks.pick_cube import PickCubeConfig
 from mjxsim.tasks.reach import ReachConfig

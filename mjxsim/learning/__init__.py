@@ -1,1 +1,1 @@
-"""Learners: PPO; networks, normalization and checkpoints."""
+"""Learners: PPO and SAC; networks, normalization and checkpoints."""

@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
-from mjxsim.learning.files import Json, sync, write_json
+from mjxsim.files import Json, sync, write_json
 
 FORMAT = 1  # of the directory; raised when an older mjxsim could not read it
 _PREFIX = "step_"
@@ -190,7 +190,7 @@ def load(path: pathlib.Path) -> Checkpoint:
     """Reads one checkpoint. Raises TornCheckpointError, or CheckpointError for another format."""
     verify(path)
     metadata = json.loads((path / "metadata.json").read_text(encoding="utf-8"))
-    with _quiet(), ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as reader:
+    with _quiet(), _orbax() as reader:
         arrays = reader.restore((path / "arrays").absolute())
     empty = {n: np.zeros(s, np.dtype(d)) for n, (s, d) in metadata["empty"].items()}
     arrays = {name: np.asarray(value) for name, value in arrays.items()} | empty
@@ -257,7 +257,7 @@ def _write(
     full = {name: a for name, a in arrays.items() if a.size}  # orbax refuses empty arrays
     empty = {n: [list(a.shape), a.dtype.name] for n, a in arrays.items() if not a.size}
     step = int(path.name.removeprefix(_PREFIX).split(_PARTIAL)[0])
-    with _quiet(), ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as writer:
+    with _quiet(), _orbax() as writer:
         writer.save((path / "arrays").absolute(), args=ocp.args.PyTreeSave(full))
     write_json(path / "metadata.json", {"step": step, "empty": empty, "user": dict(metadata)})
     files: dict[str, Json] = {}
@@ -268,6 +268,16 @@ def _write(
             files[name] = {"size": file.stat().st_size, "sha256": _sha256(file)}
     write_json(path / "manifest.json", {"format": FORMAT, "files": files})
     sync(path)
+
+
+def _orbax() -> ocp.Checkpointer:
+    """Orbax for this process alone; of several it would otherwise wait for all."""
+    me = jax.process_index()
+    alone = ocp.options.MultiprocessingOptions(
+        primary_host=me, active_processes={me}, barrier_sync_key_prefix=f"process{me}"
+    )
+    handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=alone)
+    return ocp.Checkpointer(handler, multiprocessing_options=alone)
 
 
 def _check_space(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:

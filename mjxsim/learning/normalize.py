@@ -6,6 +6,8 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
+from mjxsim.learning.mesh import ONE_DEVICE, Shards
+
 
 class Normalizer(flax.struct.PyTreeNode):
     """Mean and variance of every observation seen."""
@@ -18,12 +20,12 @@ class Normalizer(flax.struct.PyTreeNode):
     def init(cls, size: int) -> Self:
         return cls(jnp.zeros(()), jnp.zeros(size), jnp.zeros(size))
 
-    def update(self, batch: jax.Array) -> Self:
-        """Takes in observations (..., n); Chan et al. 1979, parallel variance."""
+    def update(self, batch: jax.Array, *, shards: Shards = ONE_DEVICE) -> Self:
+        """Takes in observations (..., n), of each device; Chan et al. 1979, parallel variance."""
         batch = batch.reshape(-1, batch.shape[-1])
-        count = jnp.float32(batch.shape[0])
-        mean = batch.mean(0)
-        m2 = ((batch - mean) ** 2).sum(0)
+        count = jnp.float32(batch.shape[0] * shards.count)
+        mean = shards.mean(batch.mean(0))
+        m2 = shards.sum(((batch - mean) ** 2).sum(0))
         total = self.count + count
         delta = mean - self.mean
         return self.replace(

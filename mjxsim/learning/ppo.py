@@ -2,7 +2,8 @@
 
 An update rolls the batch of worlds forward, estimates advantages (GAE, Schulman et al. 2016) and
 takes minibatch steps on the clipped objective. A truncated episode is bootstrapped from its true
-final observation; a terminated one is not.
+final observation; a terminated one is not. On several devices each steps and shuffles its own
+worlds, and gradients, advantages' scale and statistics are those of all of them.
 """
 
 import dataclasses
@@ -14,7 +15,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from mjxsim.envs import Env, State, Transition, reset_batch, step_autoreset
+from mjxsim.envs import Env, State, Transition, step_autoreset
+from mjxsim.learning.algorithm import PolicyParams
+from mjxsim.learning.mesh import BY_WORLD, ON_ALL, ONE_DEVICE, Shards
 from mjxsim.learning.networks import ActorCritic
 from mjxsim.learning.normalize import Normalizer
 
@@ -50,13 +53,6 @@ class PPOConfig:
                 raise ValueError(f"ppo {name} must be from 0 to 1, got {getattr(self, name)}")
 
 
-class PolicyParams(flax.struct.PyTreeNode):
-    """All that acting needs."""
-
-    params: Any  # the networks' weights
-    normalizer: Normalizer
-
-
 class TrainState(flax.struct.PyTreeNode):
     """A run between two updates, complete: continuing from a copy gives the same bits."""
 
@@ -88,12 +84,14 @@ class PPO:
     config: PPOConfig
     num_envs: int
     total_steps: int
+    shards: Shards = ONE_DEVICE  # how the worlds are divided among devices
 
     def __post_init__(self) -> None:
-        batch = self.steps_per_update
+        batch = self.shards.local(self.num_envs) * self.config.unroll_length
         if batch % self.config.minibatches:
+            where = " on each device" if self.shards.count > 1 else ""
             raise ValueError(
-                f"num_envs x unroll_length = {batch} must be a multiple of minibatches "
+                f"num_envs x unroll_length = {batch}{where} must be a multiple of minibatches "
                 f"({self.config.minibatches})"
             )
 
@@ -118,31 +116,60 @@ class PPO:
         rate = optax.linear_schedule(c.learning_rate, 0.0, steps) if c.anneal else c.learning_rate
         return optax.chain(optax.clip_by_global_norm(c.max_grad_norm), optax.adam(rate, eps=1e-5))
 
+    @property
+    def specs(self) -> TrainState:
+        """Which parts of the state are divided by world, each in the place of that part."""
+        everywhere: Any = ON_ALL
+        by_world: Any = BY_WORLD
+        return TrainState(
+            policy=everywhere,
+            opt_state=everywhere,
+            env_state=by_world,
+            episode_return=by_world,
+            episode_length=by_world,
+            key=everywhere,
+            updates=everywhere,
+        )
+
+    def place(self, state: TrainState) -> TrainState:
+        """A state in this process's memory onto the devices."""
+        return self.shards.place(state, self.specs)
+
     def init(self, key: jax.Array) -> TrainState:
-        """A fresh run."""
+        """A fresh run; the same for any number of devices."""
+        return self.shards.map(self._init, (ON_ALL,), self.specs)(key)
+
+    def update(self, state: TrainState) -> tuple[TrainState, dict[str, jax.Array]]:
+        """One batch of experience and the learning from it; metrics are float32 ()."""
+        return self.shards.map(self._update, (self.specs,), (self.specs, ON_ALL))(state)
+
+    # From here on everything runs on each device, with the worlds of that device.
+
+    def _init(self, key: jax.Array) -> TrainState:
+        own = self.shards.own
         env_key, net_key, stagger_key, key = jax.random.split(key, 4)
         obs = jnp.zeros(self.env.observation_size, jnp.float32)
         params = self.network.init(net_key, obs)
-        env_state = reset_batch(self.env, env_key, self.num_envs)
+        env_state = jax.vmap(self.env.reset)(own(jax.random.split(env_key, self.num_envs)))
         # Worlds start at different times of their first episode, so that they do not all end in
         # the same update ever after.
         limit = self.env.task.config.episode_steps
-        count = jax.random.randint(stagger_key, (self.num_envs,), 0, limit)
+        count = own(jax.random.randint(stagger_key, (self.num_envs,), 0, limit))
         return TrainState(
             policy=PolicyParams(params, Normalizer.init(self.env.observation_size)),
             opt_state=self.optimizer.init(params),
             env_state=env_state.replace(step_count=count),
-            episode_return=jnp.zeros(self.num_envs),
-            episode_length=jnp.zeros(self.num_envs, jnp.int32),
+            episode_return=jnp.zeros(count.shape),
+            episode_length=jnp.zeros(count.shape, jnp.int32),
             key=key,
             updates=jnp.int32(0),
         )
 
-    def update(self, state: TrainState) -> tuple[TrainState, dict[str, jax.Array]]:
-        """One batch of experience and the learning from it; metrics are float32 ()."""
+    def _update(self, state: TrainState) -> tuple[TrainState, dict[str, jax.Array]]:
+        shards = self.shards
         key, rollout_key, learn_key = jax.random.split(state.key, 3)
         state, transitions, actions, log_prob, episodes = self._rollout(state, rollout_key)
-        normalizer = state.policy.normalizer.update(transitions.obs)
+        normalizer = state.policy.normalizer.update(transitions.obs, shards=shards)
         samples = self._samples(state.policy, transitions, actions, log_prob)
         params, opt_state, losses = self._learn(
             state.policy.params, state.opt_state, state.policy.normalizer, samples, learn_key
@@ -156,10 +183,10 @@ class PPO:
         metrics = {
             **episodes,
             **losses,
-            "reward": transitions.reward.mean(),
+            "reward": shards.mean(transitions.reward.mean()),
             "policy_std": jnp.exp(params["params"]["log_std"]).mean(),
             **{
-                name: transitions.metrics[name].sum()
+                name: shards.sum(transitions.metrics[name].sum())
                 for name in (
                     "diverged",
                     "invalid_action",
@@ -181,7 +208,8 @@ class PPO:
         ) -> tuple[tuple[State, jax.Array, jax.Array], Any]:
             env_state, returns, lengths = carry
             out = self.network.forward(policy.params, policy.normalizer(env_state.obs))
-            action = out.policy.sample(key)
+            noise = jax.random.normal(key, (self.num_envs, self.env.action_size))
+            action = out.policy.at(self.shards.own(noise))
             env_state, transition = step_autoreset(self.env, env_state, action)
             done = transition.terminated | transition.truncated
             returns, lengths = returns + transition.reward, lengths + 1
@@ -193,12 +221,14 @@ class PPO:
         keys = jax.random.split(key, self.config.unroll_length)
         carry, (transitions, actions, log_prob, ended) = jax.lax.scan(step, carry, keys)
         done, returns, lengths = ended
-        count = jnp.maximum(done.sum(), 1)
+        total = self.shards.sum
+        ended_episodes = total(done.sum())
+        count = jnp.maximum(ended_episodes, 1)
         episodes = {
-            "episodes": done.sum().astype(jnp.float32),
-            "return": jnp.where(done, returns, 0.0).sum() / count,
-            "success": jnp.where(done, transitions.metrics["success"], 0.0).sum() / count,
-            "episode_length": jnp.where(done, lengths, 0).sum() / count,
+            "episodes": ended_episodes.astype(jnp.float32),
+            "return": total(jnp.where(done, returns, 0.0).sum()) / count,
+            "success": total(jnp.where(done, transitions.metrics["success"], 0.0).sum()) / count,
+            "episode_length": total(jnp.where(done, lengths, 0).sum()) / count,
         }
         env_state, returns, lengths = carry
         state = state.replace(env_state=env_state, episode_return=returns, episode_length=lengths)
@@ -237,14 +267,14 @@ class PPO:
         key: jax.Array,
     ) -> tuple[Any, optax.OptState, dict[str, jax.Array]]:
         """Minibatch steps; the losses are means over all of them."""
-        c = self.config
-        size = self.steps_per_update
+        c, shards = self.config, self.shards
+        size = samples.value.size
         flat = jax.tree.map(lambda x: x.reshape(size, *x.shape[2:]), samples)
         flat = flat.replace(obs=normalizer(flat.obs))
 
         def minibatch_step(carry: tuple[Any, optax.OptState], batch: _Sample) -> Any:
             params, opt_state = carry
-            grads, losses = jax.grad(self._loss, has_aux=True)(params, batch)
+            grads, losses = self._gradient(params, batch)
             updates, opt_state = self.optimizer.update(grads, opt_state, params)
             return (optax.apply_updates(params, updates), opt_state), losses
 
@@ -254,16 +284,23 @@ class PPO:
             return jax.lax.scan(minibatch_step, carry, shuffled)
 
         (params, opt_state), losses = jax.lax.scan(
-            epoch, (params, opt_state), jax.random.split(key, c.epochs)
+            epoch, (params, opt_state), jax.random.split(shards.own_key(key), c.epochs)
         )
-        return params, opt_state, jax.tree.map(jnp.mean, losses)
+        return params, opt_state, shards.mean(jax.tree.map(jnp.mean, losses))
+
+    def _gradient(self, params: Any, batch: _Sample) -> tuple[Any, dict[str, jax.Array]]:
+        """Of the loss over all devices' parts of a minibatch; the losses of this device's."""
+        grads, losses = jax.grad(self._loss, has_aux=True)(params, batch)
+        return self.shards.mean(grads), losses
 
     def _loss(self, params: Any, batch: _Sample) -> tuple[jax.Array, dict[str, jax.Array]]:
         c = self.config
         out = self.network.forward(params, batch.obs)
         log_ratio = out.policy.log_prob(batch.action) - batch.log_prob
         ratio = jnp.exp(log_ratio)
-        advantage = (batch.advantage - batch.advantage.mean()) / (batch.advantage.std() + 1e-8)
+        centered = batch.advantage - self.shards.mean(batch.advantage.mean())
+        variance = self.shards.mean((centered**2).mean())
+        advantage = centered / (jnp.sqrt(variance) + 1e-8)
         clipped = jnp.clip(ratio, 1.0 - c.clip, 1.0 + c.clip)
         policy_loss = -jnp.minimum(ratio * advantage, clipped * advantage).mean()
         value_loss = 0.5 * ((out.value - batch.target) ** 2).mean()

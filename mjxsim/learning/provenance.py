@@ -8,7 +8,7 @@ import platform
 import jax
 
 import mjxsim
-from mjxsim.learning.files import Json
+from mjxsim.files import Json
 
 _PACKAGES = ("jax", "jaxlib", "mujoco", "mujoco-mjx", "warp-lang", "flax", "optax")
 

@@ -7,23 +7,23 @@ A checkpoint says what it belongs to; what does not fit is refused in one line.
 """
 
 import dataclasses
+import functools
 import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 import mjxsim
 from mjxsim import config as configs
 from mjxsim.config import TrainConfig
 from mjxsim.envs import Env, make
+from mjxsim.files import Json
 from mjxsim.learning import checkpoint
+from mjxsim.learning.algorithm import PolicyParams
 from mjxsim.learning.checkpoint import Checkpoint, CheckpointError
-from mjxsim.learning.files import Json
-from mjxsim.learning.normalize import Normalizer
-from mjxsim.learning.ppo import PolicyParams, act, make_network
 from mjxsim.learning.run_dir import RunDir
+from mjxsim.runs import algorithms
 
 # Raw observations (..., observation_size) -> actions (..., action_size) in [-1, 1].
 Policy = Callable[[jax.Array], jax.Array]
@@ -32,6 +32,7 @@ Policy = Callable[[jax.Array], jax.Array]
 _POLICY_FIELDS = (
     "task",
     "robot",
+    "algorithm",
     "control",
     "observation_layout",
     "observation_size",
@@ -65,8 +66,7 @@ def build_env(config: TrainConfig, *, engine: str | None = None, announce: bool 
 
 def build_policy(config: TrainConfig, env: Env, params: PolicyParams) -> Policy:
     """The deterministic policy of trained parameters."""
-    network = make_network(config.ppo, env.action_size)
-    return lambda obs: act(network, params, obs)
+    return functools.partial(algorithms.actor(config, env).act, params)
 
 
 def load(
@@ -89,7 +89,7 @@ def load(
     except (KeyError, ValueError) as error:
         raise CheckpointError(f"checkpoint {found.path}: its configuration: {error}") from error
     env = build_env(config, engine=engine, announce=False)
-    saved, here = found.metadata["identity"], identity(config, env)
+    saved, here = _identity_of(found), identity(config, env)
     _compare(found.path, {k: saved.get(k) for k in _POLICY_FIELDS}, here)
     if saved.get("mjxsim") != mjxsim.__version__:
         say(
@@ -102,12 +102,7 @@ def load(
 
 def policy_template(config: TrainConfig, env: Env) -> PolicyParams:
     """Shapes and types of the policy's parameters; nothing is computed."""
-    network, size = make_network(config.ppo, env.action_size), env.observation_size
-
-    def init(key: jax.Array) -> PolicyParams:
-        return PolicyParams(network.init(key, jnp.zeros(size)), Normalizer.init(size))
-
-    return jax.eval_shape(init, jax.random.key(0))
+    return jax.eval_shape(algorithms.actor(config, env).init, jax.random.key(0))
 
 
 def identity(config: TrainConfig, env: Env) -> dict[str, Json]:
@@ -116,19 +111,25 @@ def identity(config: TrainConfig, env: Env) -> dict[str, Json]:
         "mjxsim": mjxsim.__version__,
         "task": config.task,
         "robot": config.robot,
+        "algorithm": config.algorithm,
         "engine": env.engine.name,
         "control": f"{config.control.mode}, gripper {config.control.gripper}",
         "observation_layout": {k: [s.start, s.stop] for k, s in env.observation_layout.items()},
         "observation_size": env.observation_size,
         "action_size": env.action_size,
-        "hidden": list(config.ppo.hidden),
+        "hidden": list(algorithms.hidden(config)),
         "num_envs": config.num_envs,
     }
 
 
 def check_resumable(found: Checkpoint, config: TrainConfig, env: Env) -> None:
     """Raises CheckpointError, naming what differs, if `found` is not of this very run."""
-    _compare(found.path, found.metadata["identity"], identity(config, env))
+    _compare(found.path, _identity_of(found), identity(config, env))
+
+
+def _identity_of(found: Checkpoint) -> dict[str, Any]:
+    """What a checkpoint belongs to, as it says; before there was a choice, all was PPO."""
+    return {"algorithm": "ppo", **found.metadata["identity"]}
 
 
 _NAMES = {

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import io
 import math
 import pathlib
 import signal
@@ -9,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import cast
+from typing import Any, cast
 
 import jax
 from jax.stages import Compiled, Wrapped
@@ -18,13 +19,15 @@ from mjxsim import config as configs
 from mjxsim.config import TrainConfig
 from mjxsim.envs import Env, State
 from mjxsim.evaluation import EvaluationResult, Evaluator, record_video
-from mjxsim.learning import checkpoint, memory, progress, provenance
-from mjxsim.learning.checkpoint import Checkpoint, SaveError
-from mjxsim.learning.files import Json, write_json
-from mjxsim.learning.ppo import PPO, PolicyParams, TrainState, act
+from mjxsim.files import Json, write_json
+from mjxsim.learning import checkpoint, hosts, memory, progress, provenance
+from mjxsim.learning.algorithm import Algorithm, LearnerState, PolicyParams
+from mjxsim.learning.checkpoint import Checkpoint, CheckpointError, SaveError
+from mjxsim.learning.hosts import ScaleConfig
 from mjxsim.learning.run_dir import RunDir
 from mjxsim.learning.tensorboard import ScalarLog
 from mjxsim.physics import jit
+from mjxsim.runs import algorithms
 from mjxsim.runs.load import Policy, build_policy, check_resumable, identity
 
 _EPISODE_METRICS = ("return", "success", "episode_length")
@@ -78,13 +81,21 @@ class Session:
     """One process's part of a run: compile, train, evaluate, report."""
 
     def __init__(
-        self, config: TrainConfig, env: Env, ppo: PPO, directory: RunDir, started: float
+        self,
+        config: TrainConfig,
+        env: Env,
+        algorithm: Algorithm[Any],
+        directory: RunDir,
+        started: float,
     ) -> None:
-        self.config, self.env, self.ppo, self.directory = config, env, ppo, directory
+        self.config, self.env, self.algorithm, self.directory = config, env, algorithm, directory
         self.started = started  # by time.monotonic()
         # As written to the disk: good for `--config`, wherever the directory is moved to.
-        self.record = configs.to_json(dataclasses.replace(config, resume=False, output_dir=None))
-        self.display = progress.display(sys.stdout)
+        self.record = configs.to_json(
+            dataclasses.replace(config, resume=False, output_dir=None, scale=ScaleConfig())
+        )
+        self.first = hosts.is_first()  # of several processes, the one that writes and prints
+        self.display = progress.display(sys.stdout if self.first else io.StringIO())
         self.totals = _Totals()
         self.saved_step = -1  # env steps of the newest checkpoint that this process knows of
         self.saved_at = time.monotonic()
@@ -95,35 +106,46 @@ class Session:
         try:
             found = self._newest() if self.config.resume else None
             # Only now: a run that cannot be resumed like this keeps the configuration it has.
-            write_json(self.directory.config, self.record)
+            if self.first:
+                write_json(self.directory.config, self.record)
             state, updates = self._start(found)
-            if updates < self.ppo.num_updates:
+            if updates < self.algorithm.num_updates:
                 state, updates = self._train(state, updates)
-            return self._finish(state, updates * self.ppo.steps_per_update)
+            return self._finish(state, updates * self.algorithm.steps_per_update)
         except KeyboardInterrupt:  # while compiling or evaluating, or a second time
             raise self._interrupted(self.saved_step, signal.SIGINT) from None
 
     def _newest(self) -> Checkpoint | None:
         """The checkpoint to resume from, if there is one yet."""
         found = checkpoint.latest(self.directory.checkpoints, self.display.say)
+        updates = 0 if found is None else found.step // self.algorithm.steps_per_update
+        if len(set(hosts.everyone(updates))) > 1:
+            raise CheckpointError(
+                f"the processes see different checkpoints in {self.directory.checkpoints}: put the "
+                "run directory on a file system that all hosts share"
+            )
         if found is None:
             self.display.say("no checkpoint yet; starting from the beginning")
         else:
             check_resumable(found, self.config, self.env)
         return found
 
-    def _start(self, found: Checkpoint | None) -> tuple[TrainState, int]:
+    def _start(self, found: Checkpoint | None) -> tuple[LearnerState, int]:
         """The state to go on from, and how many updates it has seen."""
         key = jax.random.key(self.config.seed)
         if found is None:
-            with self.display.phase("compiling the start"), _fitting(self._cannot_train):
-                before = time.monotonic()
-                init = _compile(self.ppo.init, key)
-                self.totals.compile_s += time.monotonic() - before
-                state = cast(TrainState, jax.block_until_ready(init(key)))
+            try:
+                with self.display.phase("compiling the start"), _fitting(self._cannot_train):
+                    before = time.monotonic()
+                    init = _compile(self.algorithm.init, key)
+                    self.totals.compile_s += time.monotonic() - before
+                    state = cast(LearnerState, jax.block_until_ready(init(key)))
+                algorithms.check_start(self.config, state)
+            except ValueError as error:  # no expert to demonstrate, or not a good one
+                raise TrainingError(" ".join(str(error).split())) from error
             return state, 0
         with _fitting(self._cannot_train):
-            state = found.fill(jax.eval_shape(self.ppo.init, key))
+            state = self.algorithm.place(found.fill(jax.eval_shape(self.algorithm.init, key)))
         self.totals = _Totals(**found.metadata["totals"])
         self.saved_step = found.step
         self.display.say(
@@ -131,21 +153,21 @@ class Session:
         )
         return state, int(state.updates)
 
-    def _train(self, state: TrainState, updates: int) -> tuple[TrainState, int]:
+    def _train(self, state: LearnerState, updates: int) -> tuple[LearnerState, int]:
         before = time.monotonic()
         with self.display.phase("compiling the update"), _fitting(self._cannot_train):
-            update = _compile(self.ppo.update, state, donate=True)
+            update = _compile(self.algorithm.update, state, donate=True)
         self.totals.compile_s += time.monotonic() - before
-        per_update = self.ppo.steps_per_update
+        per_update = self.algorithm.steps_per_update
         meter = progress.Meter(updates * per_update, self.config.total_steps)
         self.saved_at = began = time.monotonic()
         earlier = self.totals.train_s
         with (
             _signals() as caught,
-            ScalarLog(self.directory.tensorboard, updates * per_update, self._say) as log,
+            self._scalar_log(updates * per_update) as log,
             self.display.training(self.config.total_steps),
         ):
-            while updates < self.ppo.num_updates:
+            while updates < self.algorithm.num_updates:
                 with _fitting(lambda: self._cannot_train(update)):
                     state, on_device = update(state)
                     metrics = {k: float(v) for k, v in jax.device_get(on_device).items()}
@@ -157,24 +179,28 @@ class Session:
                     steps, metrics["episodes"], metrics["return"], metrics["success"]
                 )
                 self.display.update(status)
-                log.add(steps, _scalars(metrics) | {"run/steps_per_s": status.steps_per_second})
-                if caught:
+                if log is not None:
+                    log.add(steps, _scalars(metrics) | {"run/steps_per_s": status.steps_per_second})
+                stop, due = hosts.any_of(bool(caught), self._due(updates))
+                if stop:
                     self._save(state, steps)
-                    raise self._interrupted(steps, caught[0])
-                if updates < self.ppo.num_updates and self._due(updates):
+                    hosts.barrier()  # none ends before it is on the disk
+                    raise self._interrupted(steps, caught[0] if caught else signal.SIGTERM)
+                if updates < self.algorithm.num_updates and due:
                     self._save(state, steps)
         self._save(state, updates * per_update)
         return state, updates
 
-    def _finish(self, state: TrainState, steps: int) -> TrainResult:
+    def _finish(self, state: LearnerState, steps: int) -> TrainResult:
         """Measures the policy on fresh episodes and writes down what came of the run."""
         config, section = self.config, self.config.evaluation
-        policy = build_policy(config, self.env, state.policy)
-        network = self.ppo.network
+        params = self.algorithm.shards.one_copy(state.policy)
+        policy = build_policy(config, self.env, params)
+        act = algorithms.actor(config, self.env).act
 
         # The parameters are an argument, so that the compiled program is found in the cache.
         def by_params(params: PolicyParams, key: jax.Array, worlds: State) -> jax.Array:
-            return act(network, params, worlds.obs)
+            return act(params, worlds.obs)
 
         # No more worlds at once than were trained with: those are known to fit.
         evaluator = Evaluator(
@@ -182,12 +208,13 @@ class Session:
         )
         evaluating = self.display.phase(f"evaluating {section.episodes} episodes")
         with evaluating, _fitting(self._cannot_evaluate):
-            evaluation = evaluator(state.policy, seed=section.seed)
+            evaluation = evaluator(params, seed=section.seed)
         wall_clock = self._wall_clock()
         summary = self._summary(evaluation, steps, wall_clock)
         saved = self.saved_step == steps
         try:
-            write_json(self.directory.result, summary)
+            if self.first:
+                write_json(self.directory.result, summary)
         except OSError as error:
             saved = False
             self._say(f"error: cannot write {self.directory.result}: {error.strerror}")
@@ -204,7 +231,8 @@ class Session:
             f"success {evaluation.success_rate:.3f} [{low:.3f}, {high:.3f}] over "
             f"{evaluation.episodes} episodes, {progress.count(steps)} steps, {wall_clock:.0f} s"
         )
-        if section.video:  # last: whatever happens to it, all else is on disk and has been said
+        # Last: whatever happens to it, all else is on disk and has been said.
+        if section.video and self.first:
             self._record(policy)
         return TrainResult(self.directory.path, self.env, policy, evaluation, summary, saved)
 
@@ -214,6 +242,7 @@ class Session:
         return {
             "task": self.config.task,
             "robot": self.config.robot,
+            "algorithm": self.config.algorithm,
             "success_rate": evaluation.success_rate,
             "success_ci95": list(evaluation.success_ci95),
             "episodes": evaluation.episodes,
@@ -248,13 +277,18 @@ class Session:
             text = " ".join((reason or str(error)).split())
             self._say(f"no video: {text or type(error).__name__}")
 
+    def _scalar_log(self, steps: int) -> contextlib.AbstractContextManager[ScalarLog | None]:
+        if not self.first:
+            return contextlib.nullcontext()
+        return ScalarLog(self.directory.tensorboard, steps, self._say)
+
     def _due(self, updates: int) -> bool:
         section = self.config.checkpoint
         if section.every_updates is not None:
             return updates % section.every_updates == 0
         return time.monotonic() - self.saved_at >= section.every_seconds
 
-    def _save(self, state: TrainState, steps: int) -> None:
+    def _save(self, state: LearnerState, steps: int) -> None:
         """Writes a checkpoint; if it cannot, says so, and training goes on to the next one."""
         totals = dataclasses.replace(self.totals, wall_clock_s=self._wall_clock())
         metadata: dict[str, Json] = {
@@ -263,8 +297,10 @@ class Session:
             "totals": dataclasses.asdict(totals),
         }
         keep = self.config.checkpoint.keep
+        whole = self.algorithm.shards.gather(state)
         try:
-            checkpoint.save(self.directory.checkpoints, steps, state, metadata, keep=keep)
+            if self.first:
+                checkpoint.save(self.directory.checkpoints, steps, whole, metadata, keep=keep)
             self.saved_step = steps
         except SaveError as error:
             self._say(f"warning: {error}; training goes on")
@@ -274,7 +310,8 @@ class Session:
         broken = [name for name, value in metrics.items() if not math.isfinite(value)]
         if broken:
             raise TrainingError(
-                f"{', '.join(broken)} not finite at step {steps}: lower --ppo.learning-rate; "
+                f"{', '.join(broken)} not finite at step {steps}: lower "
+                f"--{self.config.algorithm}.learning-rate; "
                 f"earlier checkpoints are in {self.directory.checkpoints}"
             )
         for name in _FAULTS:

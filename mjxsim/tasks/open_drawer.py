@@ -50,9 +50,8 @@ class OpenDrawerConfig(TaskConfig):
     width: float | None = None  # of one drawer
     handle_height: float | None = None
     gap: float = 0.034  # between a handle and the front behind it
-    # x, y of the point between the handles of the closed drawers
-    handles_low: tuple[float, float] | None = None
-    handles_high: tuple[float, float] | None = None
+    front_low: tuple[float, float] | None = None  # x, y of the middle of the closed fronts
+    front_high: tuple[float, float] | None = None
     cabinet_yaw: float = 0.25  # [rad] half-width of the uniform start around facing the robot
     joint_noise: float = 0.05  # [rad] half-width of the uniform start around home
 
@@ -62,21 +61,22 @@ class OpenDrawerConfig(TaskConfig):
             raise ValueError(f"drawers must be 1 or 2, got {self.drawers}")
         if not 0.0 < self.opening < 1.0:
             raise ValueError(f"opening must be between 0 and 1, got {self.opening}")
-        check_box("handles", self.handles_low, self.handles_high)
+        check_box("front", self.front_low, self.front_high)
         check_positive(travel=self.travel, width=self.width, gap=self.gap)
         check_positive(handle_height=self.handle_height)
 
     def for_robot(self, robot: RobotSpec) -> Self:
         (x0, y0), (x1, y1) = robot.area.table
         long, wide, middle = x1 - x0, y1 - y0, 0.5 * (y0 + y1)
+        behind = Cabinet(gap=self.gap).standoff
         # An open drawer, turned by the cabinet's yaw, still has its handle over this region.
         return filled(
             self,
             travel=0.6 * long,
             width=0.325 * wide,
             handle_height=robot.area.air[0][2],
-            handles_low=(x1 - 0.4 * long, middle - 0.25 * wide),
-            handles_high=(x1 - 0.25 * long, middle + 0.25 * wide),
+            front_low=(x1 + behind - 0.4 * long, middle - 0.25 * wide),
+            front_high=(x1 + behind - 0.25 * long, middle + 0.25 * wide),
         )
 
     @property
@@ -105,8 +105,8 @@ class OpenDrawer:
     """Pull the named drawer of a cabinet open by its handle and leave it open.
 
     The handle is a horizontal bar that stands off the front; the gripper hooks it from above, or
-    grasps it. The cabinet has one drawer, or two side by side; a green ball marks where the named
-    handle should go.
+    grasps it. The cabinet has one drawer, or two side by side; a green ball hovers
+    over the front of the one that is named.
     Randomized: which drawer; the cabinet's position (3 cm x 20 cm for the Panda) and its yaw within
     `cabinet_yaw`; every arm joint within `joint_noise` of home.
     Success: the named drawer open by `opening` (85 %) of its travel (12 cm for the Panda) for
@@ -158,23 +158,17 @@ class OpenDrawer:
         arm_key, drawer_key, place_key, yaw_key = jax.random.split(key, 4)
         drawer = jax.random.randint(drawer_key, (), 0, c.drawers)
         yaw = jax.random.uniform(yaw_key, (), minval=-c.cabinet_yaw, maxval=c.cabinet_yaw)
-        handles = jax.random.uniform(
-            place_key, (2,), minval=jnp.array(c.handles_low), maxval=jnp.array(c.handles_high)
+        front = jax.random.uniform(
+            place_key, (2,), minval=jnp.array(c.front_low), maxval=jnp.array(c.front_high)
         )
-        inwards = jnp.stack([jnp.cos(yaw), jnp.sin(yaw)])
-        leftwards = jnp.stack([-inwards[1], inwards[0]])
-        aside = (0.5 * (c.drawers - 1) - drawer) * self.cabinet.width
-        # The barrier keeps products and sums from being fused, and so rounded, differently in
-        # different programs: a start has the same bits everywhere.
-        handles, behind, out, beside = jax.lax.optimization_barrier(
-            (handles, self.cabinet.standoff * inwards, self._needed * inwards, aside * leftwards)
-        )
-        origin = handles + behind
-        # The ball is where the handle of the named drawer is when it is just open enough.
-        goal = handles + beside - out
+        # Only sums: products with the yaw's sine would be fused with them in some programs, and a
+        # start would not have the same bits in all.
+        sides = 0.5 * (c.drawers - 1 - 2 * np.arange(c.drawers)) * self.cabinet.width
+        beside = front[1] + jnp.asarray(sides, jnp.float32)[drawer]
+        ball = jnp.stack([front[0], beside, jnp.float32(self.cabinet.height + 0.03)])
         start = self.nominal.replace(
-            qpos=self.nominal.qpos.at[self.pose].set(jnp.append(origin, yaw)),
-            mocap_pos=jnp.append(goal, self.cabinet.handle_height + 0.03)[None],
+            qpos=self.nominal.qpos.at[self.pose].set(jnp.append(front, yaw)),
+            mocap_pos=ball[None],
             task=OpenDrawerState(drawer=drawer, held=jnp.int32(0)),
         )
         return self.arm.shake(start, arm_key, c.joint_noise)
