@@ -78,6 +78,11 @@ def test_train_evaluate_and_render_in_about_ten_lines() -> None:
     assert len(lines) <= 14, "imports and ten lines"
 
 
+def test_control_page_runs() -> None:
+    (code,) = blocks(ROOT / "docs" / "control.md", "python")
+    exec(compile(code, "docs/control.md", "exec"), {"__name__": "docs"})
+
+
 # docs/add_a_task.md: the file, the registry line, the configuration, and a look at it.
 
 

@@ -289,7 +289,7 @@ def _masked(info: Info, mask: np.ndarray) -> Info:
     for name, value in info.items():
         out[name] = value
         if isinstance(value, np.ndarray):
-            nothing = None if value.dtype == object else np.zeros((), value.dtype)
+            nothing = np.full((), None) if value.dtype == object else np.zeros((), value.dtype)
             out[name] = np.where(mask, value, nothing)
         out[f"_{name}"] = mask.copy()
     return out
