@@ -47,6 +47,7 @@ def runs(files: Sequence[pathlib.Path]) -> str:
         rows.append(
             (
                 f"{r['task']}/{r['robot']}",
+                r.get("algorithm", "ppo"),  # results from before there was a choice
                 r["engine"],
                 _title(r["hardware"], "" if r["hardware"]["backend"] == "cpu" else r["device"]),
                 f"{r['success_rate']:.3f} [{low:.3f}, {high:.3f}]",
@@ -58,7 +59,7 @@ def runs(files: Sequence[pathlib.Path]) -> str:
             )
         )
     head = (
-        "task", "engine", "machine", "success, 95 % interval", "episodes", "env steps",
+        "task", "learner", "engine", "machine", "success, 95 % interval", "episodes", "env steps",
         "wall clock", "of it compiling", "seed",
     )  # fmt: skip
     return _table(head, rows)
