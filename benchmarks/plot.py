@@ -13,7 +13,10 @@ _NAMES = {"c": "C MuJoCo", "mjx": "MJX-JAX", "warp": "MJX-Warp"}
 
 
 def scaling(files: Sequence[pathlib.Path], picture: pathlib.Path) -> None:
-    """Environment steps/s over the number of worlds, log-log, one line per engine and machine."""
+    """Environment steps/s over the number of worlds, log-log, one line per engine and machine.
+
+    Draws nothing while `bench_tasks.py` has measured none.
+    """
     # The same bytes for the same results.
     plt.rcParams.update({"svg.hashsalt": "mjxsim", "font.size": 10})
     figure, axes = plt.subplots(figsize=(7.0, 4.2), layout="constrained")
@@ -36,6 +39,9 @@ def scaling(files: Sequence[pathlib.Path], picture: pathlib.Path) -> None:
             (line,) = axes.plot(worlds, rates, marker="o", label=f"{name}, {machine}")
             low, high = zip(*spread, strict=True)
             axes.fill_between(worlds, low, high, alpha=0.2, color=line.get_color(), linewidth=0)
+    if not axes.lines:
+        plt.close(figure)
+        return
     axes.set(xscale="log", yscale="log", xlabel="worlds", ylabel="environment steps/s")
     axes.set_title("pick_cube: random actions in contact, observations, rewards, autoreset")
     axes.grid(alpha=0.3)

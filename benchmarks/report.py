@@ -1,7 +1,8 @@
 """Tables of what was measured, in markdown.
 
-Of every machine in benchmarks/results, or with `--runs runs/*/result.json` of training runs; with
-`--write` into docs/performance.md with the picture beside it, or README.md.
+Of every machine in benchmarks/results, or with `--runs runs/*/result.json` of training runs, or with
+`--experts` of scripted experts; with `--write` into docs/performance.md with the picture beside it,
+README.md, or docs/tasks.md.
 """
 
 import argparse
@@ -63,6 +64,28 @@ def runs(files: Sequence[pathlib.Path]) -> str:
         "wall clock", "of it compiling", "seed",
     )  # fmt: skip
     return _table(head, rows)
+
+
+def experts(files: Iterable[pathlib.Path]) -> str:
+    """One row per task and robot: how often the scripted expert succeeds, on each engine."""
+    parts = []
+    for file in files:
+        data = json.loads(file.read_text("utf-8"))
+        engines = sorted({name.split("/")[0] for name in data})
+        pairs = sorted({tuple(name.split("/")[1:]) for name in data})
+        rows = []
+        for task, robot in pairs:
+            cells = []
+            for engine in engines:
+                r = data.get(f"{engine}/{task}/{robot}")
+                interval = r and "{:.3f}, {:.3f}".format(*r["success_ci95"])
+                cells.append(
+                    f"{r['success_rate']:.3f} [{interval}] of {r['episodes']}" if r else ""
+                )
+            rows.append((task, robot, *cells))
+        machine = _title(next(iter(data.values()))["hardware"], "")
+        parts.append(f"{machine}:\n\n{_table(('task', 'robot', *engines), rows)}")
+    return "\n".join(parts)
 
 
 def _machine(data: Json) -> str:
@@ -144,16 +167,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__)
     parser.add_argument("files", nargs="*", type=pathlib.Path, help="results; default all")
     parser.add_argument("--runs", nargs="+", type=pathlib.Path, help="result.json of runs")
+    parser.add_argument("--experts", action="store_true", help="success of scripted experts")
     parser.add_argument("--write", action="store_true", help="into the document")
     given = parser.parse_args()
     if given.runs:
         document, text = ROOT / "README.md", runs(given.runs)
+    elif given.experts:
+        files = given.files or sorted((RESULTS / "experts").glob("*.json"))
+        document, text = ROOT / "docs" / "tasks.md", experts(files)
     else:
         files = given.files or sorted(RESULTS.glob("*.json"))
         document, text = ROOT / "docs" / "performance.md", machines(files)
     if given.write:
         write(document, text)
-        if not given.runs:
+        if document.name == "performance.md":
             from benchmarks import plot  # needs matplotlib, of the extra "bench"
 
             plot.scaling(given.files or sorted(RESULTS.glob("*.json")), PICTURE)
