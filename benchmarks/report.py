@@ -1,8 +1,8 @@
 """Tables of what was measured, in markdown.
 
-Of every machine in benchmarks/results, or with `--runs runs/*/result.json` of training runs, or
-with `--experts` of scripted experts; with `--write` into docs/performance.md with the picture beside
-it, README.md, or docs/tasks.md.
+Of every machine in benchmarks/results; with `--runs runs/*/result.json` of training runs; with
+`--experts` of scripted experts. With `--write` into docs/performance.md and the picture beside it,
+README.md, or docs/tasks.md.
 """
 
 import argparse
