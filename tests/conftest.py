@@ -90,7 +90,7 @@ class Worlds:
 @pytest.fixture(scope="session")
 def pick_cube_model() -> mujoco.MjModel:
     """Arm, table, one cube of 0.1 kg; nq 16, nv 15, nu 8."""
-    return PickCube.scene(PickCubeConfig(), PANDA).compile()
+    return PickCube.scene(PickCubeConfig().for_robot(PANDA), PANDA).compile()
 
 
 @pytest.fixture(scope="session")

@@ -129,7 +129,7 @@ def variants(pick_cube_model: mujoco.MjModel, nominal: mjx.Model) -> list[Varian
     finish = mjxsim.jit(lambda overrides: complete(nominal, overrides))
     everything = lambda spec: [change(spec) for change in CHANGES]  # noqa: E731
     for name, change in (*((c.__name__, c) for c in CHANGES), ("everything", everything)):
-        spec = PickCube.scene(PickCubeConfig(), PANDA)
+        spec = PickCube.scene(PickCubeConfig().for_robot(PANDA), PANDA)
         change(spec)
         model = spec.compile()
         given = {
@@ -177,7 +177,7 @@ def test_complete_moves_every_derived_constant(
 def test_complete_follows_a_geom_s_size(
     nominal: mjx.Model, pick_cube_model: mujoco.MjModel
 ) -> None:
-    spec = PickCube.scene(PickCubeConfig(), PANDA)
+    spec = PickCube.scene(PickCubeConfig().for_robot(PANDA), PANDA)
     for geom in spec.geoms:  # boxes, capsules, spheres, cylinders
         geom.size = np.array(geom.size) * 1.5
     model = spec.compile()
