@@ -15,8 +15,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from mjxsim.envs import Env, State, Transition, step_autoreset
+from mjxsim.envs import Env, State, Transition
 from mjxsim.learning.algorithm import PolicyParams
+from mjxsim.learning.collecting import Running, begin, collect
 from mjxsim.learning.mesh import BY_WORLD, ON_ALL, ONE_DEVICE, Shards
 from mjxsim.learning.networks import ActorCritic
 from mjxsim.learning.normalize import Normalizer
@@ -146,21 +147,14 @@ class PPO:
     # From here on everything runs on each device, with the worlds of that device.
 
     def _init(self, key: jax.Array) -> TrainState:
-        own = self.shards.own
         env_key, net_key, stagger_key, key = jax.random.split(key, 4)
         obs = jnp.zeros(self.env.observation_size, jnp.float32)
         params = self.network.init(net_key, obs)
-        env_state = jax.vmap(self.env.reset)(own(jax.random.split(env_key, self.num_envs)))
-        # Worlds start at different times of their first episode, so that they do not all end in
-        # the same update ever after.
-        limit = self.env.task.config.episode_steps
-        count = own(jax.random.randint(stagger_key, (self.num_envs,), 0, limit))
+        running = begin(self.env, self.shards, self.num_envs, env_key, stagger_key)
         return TrainState(
             policy=PolicyParams(params, Normalizer.init(self.env.observation_size)),
             opt_state=self.optimizer.init(params),
-            env_state=env_state.replace(step_count=count),
-            episode_return=jnp.zeros(count.shape),
-            episode_length=jnp.zeros(count.shape, jnp.int32),
+            **vars(running),
             key=key,
             updates=jnp.int32(0),
         )
@@ -168,71 +162,41 @@ class PPO:
     def _update(self, state: TrainState) -> tuple[TrainState, dict[str, jax.Array]]:
         shards = self.shards
         key, rollout_key, learn_key = jax.random.split(state.key, 3)
-        state, transitions, actions, log_prob, episodes = self._rollout(state, rollout_key)
+        policy = state.policy
+
+        def decide(worlds: State, noise: jax.Array) -> tuple[jax.Array, Any]:
+            out = self.network.forward(policy.params, policy.normalizer(worlds.obs))
+            action = out.policy.at(noise)
+            return action, (action, out.policy.log_prob(action))
+
+        running = Running(state.env_state, state.episode_return, state.episode_length)
+        running, transitions, (actions, log_prob), collected = collect(
+            self.env,
+            shards,
+            running,
+            decide,
+            rollout_key,
+            num_envs=self.num_envs,
+            length=self.config.unroll_length,
+        )
         normalizer = state.policy.normalizer.update(transitions.obs, shards=shards)
-        samples = self._samples(state.policy, transitions, actions, log_prob)
+        samples = self._samples(policy, transitions, actions, log_prob)
         params, opt_state, losses = self._learn(
             state.policy.params, state.opt_state, state.policy.normalizer, samples, learn_key
         )
         state = state.replace(
             policy=PolicyParams(params, normalizer),
             opt_state=opt_state,
+            **vars(running),
             key=key,
             updates=state.updates + 1,
         )
         metrics = {
-            **episodes,
+            **collected,
             **losses,
-            "reward": shards.mean(transitions.reward.mean()),
             "policy_std": jnp.exp(params["params"]["log_std"]).mean(),
-            **{
-                name: shards.sum(transitions.metrics[name].sum())
-                for name in (
-                    "diverged",
-                    "invalid_action",
-                    "contact_overflow",
-                    "constraint_overflow",
-                )
-            },
         }
         return state, metrics
-
-    def _rollout(
-        self, state: TrainState, key: jax.Array
-    ) -> tuple[TrainState, Transition, jax.Array, jax.Array, dict[str, jax.Array]]:
-        """`unroll_length` steps; transitions, sampled actions and their log density, time first."""
-        policy = state.policy
-
-        def step(
-            carry: tuple[State, jax.Array, jax.Array], key: jax.Array
-        ) -> tuple[tuple[State, jax.Array, jax.Array], Any]:
-            env_state, returns, lengths = carry
-            out = self.network.forward(policy.params, policy.normalizer(env_state.obs))
-            noise = jax.random.normal(key, (self.num_envs, self.env.action_size))
-            action = out.policy.at(self.shards.own(noise))
-            env_state, transition = step_autoreset(self.env, env_state, action)
-            done = transition.terminated | transition.truncated
-            returns, lengths = returns + transition.reward, lengths + 1
-            ended = (done, returns, lengths)
-            carry = (env_state, jnp.where(done, 0.0, returns), jnp.where(done, 0, lengths))
-            return carry, (transition, action, out.policy.log_prob(action), ended)
-
-        carry = (state.env_state, state.episode_return, state.episode_length)
-        keys = jax.random.split(key, self.config.unroll_length)
-        carry, (transitions, actions, log_prob, ended) = jax.lax.scan(step, carry, keys)
-        done, returns, lengths = ended
-        total = self.shards.sum
-        ended_episodes = total(done.sum())
-        count = jnp.maximum(ended_episodes, 1)
-        episodes = {
-            "episodes": ended_episodes.astype(jnp.float32),
-            "return": total(jnp.where(done, returns, 0.0).sum()) / count,
-            "success": total(jnp.where(done, transitions.metrics["success"], 0.0).sum()) / count,
-            "episode_length": total(jnp.where(done, lengths, 0).sum()) / count,
-        }
-        env_state, returns, lengths = carry
-        state = state.replace(env_state=env_state, episode_return=returns, episode_length=lengths)
-        return state, transitions, actions, log_prob, episodes
 
     def _samples(
         self, policy: PolicyParams, t: Transition, action: jax.Array, log_prob: jax.Array

@@ -17,9 +17,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from mjxsim.envs import Env, State, Transition, step_autoreset
+from mjxsim.envs import Env, State
 from mjxsim.learning import demonstrations
 from mjxsim.learning.algorithm import Actor, PolicyParams
+from mjxsim.learning.collecting import Running, begin, collect
 from mjxsim.learning.demonstrations import Demonstrations
 from mjxsim.learning.mesh import BY_WORLD, ON_ALL, ONE_DEVICE, Shards
 from mjxsim.learning.networks import Critics, SquashedActor
@@ -191,7 +192,7 @@ class SAC:
     # From here on everything runs on each device, with the worlds of that device.
 
     def _init(self, key: jax.Array) -> SACState:
-        c, own = self.config, self.shards.own
+        c = self.config
         env_key, actor_key, critic_key, demo_key, stagger_key, key = jax.random.split(key, 6)
         policy = make_actor(c, self.env).init(actor_key)
         shown = None
@@ -206,11 +207,8 @@ class SAC:
         blank = jax.tree.map(lambda x: jnp.zeros((1, *x.shape), x.dtype), row)
         critic = self.critics.init(critic_key, blank.obs, blank.action)
         log_temperature = jnp.log(jnp.float32(c.initial_temperature))
-        # Worlds start at different times of their first episode, so that they do not all end in
-        # the same update ever after.
-        limit = self.env.task.config.episode_steps
-        count = own(jax.random.randint(stagger_key, (self.num_envs,), 0, limit))
-        env_state = jax.vmap(self.env.reset)(own(jax.random.split(env_key, self.num_envs)))
+        running = begin(self.env, self.shards, self.num_envs, env_key, stagger_key)
+        worlds = running.episode_length.shape[0]
         return SACState(
             policy=policy,
             learner=Learner(
@@ -221,11 +219,9 @@ class SAC:
                 critic_opt=self.optimizer.init(critic),
                 temperature_opt=self.optimizer.init(log_temperature),
             ),
-            replay=Replay.init(row, count.shape[0], c.buffer_size // self.num_envs),
+            replay=Replay.init(row, worlds, c.buffer_size // self.num_envs),
             demonstrations=shown,
-            env_state=env_state.replace(step_count=count),
-            episode_return=jnp.zeros(count.shape),
-            episode_length=jnp.zeros(count.shape, jnp.int32),
+            **vars(running),
             key=key,
             updates=jnp.int32(0),
         )
@@ -233,11 +229,27 @@ class SAC:
     def _update(self, state: SACState) -> tuple[SACState, dict[str, jax.Array]]:
         shards = self.shards
         key, rollout_key, learn_key = jax.random.split(state.key, 3)
-        state, transitions, episodes = self._rollout(state, rollout_key)
+        policy = state.policy
+
+        def decide(worlds: State, noise: jax.Array) -> tuple[jax.Array, None]:
+            out = self.network.forward(policy.params, policy.normalizer(worlds.obs))
+            return out.at(noise)[0], None
+
+        running = Running(state.env_state, state.episode_return, state.episode_length)
+        running, transitions, _, collected = collect(
+            self.env,
+            shards,
+            running,
+            decide,
+            rollout_key,
+            num_envs=self.num_envs,
+            length=self.config.unroll_length,
+        )
         normalizer = state.policy.normalizer.update(transitions.obs, shards=shards)
         state = state.replace(
             policy=state.policy.replace(normalizer=normalizer),
             replay=state.replay.add(Experience.of(transitions)),
+            **vars(running),
         )
         params, learner, losses = self._learn(state, learn_key)
         state = state.replace(
@@ -246,57 +258,7 @@ class SAC:
             key=key,
             updates=state.updates + 1,
         )
-        metrics = {
-            **episodes,
-            **losses,
-            "reward": shards.mean(transitions.reward.mean()),
-            **{
-                name: shards.sum(transitions.metrics[name].sum())
-                for name in (
-                    "diverged",
-                    "invalid_action",
-                    "contact_overflow",
-                    "constraint_overflow",
-                )
-            },
-        }
-        return state, metrics
-
-    def _rollout(
-        self, state: SACState, key: jax.Array
-    ) -> tuple[SACState, Transition, dict[str, jax.Array]]:
-        """`unroll_length` steps of the policy with its noise; transitions, time first."""
-        policy = state.policy
-
-        def step(
-            carry: tuple[State, jax.Array, jax.Array], key: jax.Array
-        ) -> tuple[tuple[State, jax.Array, jax.Array], Any]:
-            env_state, returns, lengths = carry
-            out = self.network.forward(policy.params, policy.normalizer(env_state.obs))
-            noise = jax.random.normal(key, (self.num_envs, self.env.action_size))
-            action, _ = out.at(self.shards.own(noise))
-            env_state, transition = step_autoreset(self.env, env_state, action)
-            done = transition.terminated | transition.truncated
-            returns, lengths = returns + transition.reward, lengths + 1
-            ended = (done, returns, lengths)
-            carry = (env_state, jnp.where(done, 0.0, returns), jnp.where(done, 0, lengths))
-            return carry, (transition, ended)
-
-        carry = (state.env_state, state.episode_return, state.episode_length)
-        keys = jax.random.split(key, self.config.unroll_length)
-        carry, (transitions, (done, returns, lengths)) = jax.lax.scan(step, carry, keys)
-        total = self.shards.sum
-        ended = total(done.sum())
-        count = jnp.maximum(ended, 1)
-        episodes = {
-            "episodes": ended.astype(jnp.float32),
-            "return": total(jnp.where(done, returns, 0.0).sum()) / count,
-            "success": total(jnp.where(done, transitions.metrics["success"], 0.0).sum()) / count,
-            "episode_length": total(jnp.where(done, lengths, 0).sum()) / count,
-        }
-        env_state, returns, lengths = carry
-        state = state.replace(env_state=env_state, episode_return=returns, episode_length=lengths)
-        return state, transitions, episodes
+        return state, {**collected, **losses}
 
     def _learn(self, state: SACState, key: jax.Array) -> tuple[Any, Learner, dict[str, jax.Array]]:
         """Gradient steps on what is remembered; the losses are means over all of them."""
