@@ -7,6 +7,7 @@ overrides and faults all run on the same compiled program. `solve_arm` poses the
 
 import dataclasses
 import functools
+import os
 from collections.abc import Callable
 
 import jax
@@ -22,6 +23,7 @@ from mjxsim.robots.panda.constants import PANDA
 from mjxsim.tasks.pick_cube import PickCube, PickCubeConfig
 
 NUM_WORLDS = 16
+MAX_PROCESSES = 8  # of the suite; each takes 2 to 5 GB
 # What every call of `Worlds` overrides: parameters, then the constants derived from them.
 FIELDS = (
     "body_mass",
@@ -85,6 +87,13 @@ class Worlds:
         for _ in range(steps):
             state = self.step(state, overrides=overrides)
         return state
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One process per core; one in all where an accelerator is, which processes cannot share."""
+    if jax.default_backend() != "cpu":
+        return 0
+    return min(os.cpu_count() or 1, MAX_PROCESSES)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import numpy as np
 from mujoco import mjx
 from mujoco.mjx._src import smooth
 
+import mjxsim
 from mjxsim import scenes
 from mjxsim.physics.tendons import joint_tendons
 from mjxsim.robots import registry
@@ -28,12 +29,16 @@ TWO_TENDONS = """
 
 def _both_ways(model: mujoco.MjModel) -> tuple[mjx.Data, mjx.Data]:
     m = mjx.put_model(model, impl="jax")
-    qpos = jax.random.normal(jax.random.key(0), (model.nq,))
-    d = smooth.com_pos(m, smooth.kinematics(m, mjx.make_data(m).replace(qpos=qpos)))
-    theirs = smooth.tendon(m, d)
-    with joint_tendons():
-        ours = smooth.tendon(m, d)
-    return theirs, ours
+
+    @mjxsim.jit
+    def run(qpos: jax.Array) -> tuple[mjx.Data, mjx.Data]:
+        d = smooth.com_pos(m, smooth.kinematics(m, mjx.make_data(m).replace(qpos=qpos)))
+        theirs = smooth.tendon(m, d)
+        with joint_tendons():
+            ours = smooth.tendon(m, d)
+        return theirs, ours
+
+    return run(jax.random.normal(jax.random.key(0), (model.nq,)))
 
 
 def _check(model: mujoco.MjModel) -> None:
@@ -62,8 +67,15 @@ def test_armature_adds_no_bias() -> None:
     model = mujoco.MjModel.from_xml_string(TWO_TENDONS)
     model.tendon_armature[:] = 0.5
     m = mjx.put_model(model, impl="jax")
-    qvel = jax.random.normal(jax.random.key(0), (model.nv,))
-    d = mjx.forward(m, mjx.make_data(m).replace(qvel=qvel))
-    with joint_tendons():
-        ours = smooth.tendon_bias(m, d)
-    np.testing.assert_array_equal(ours.qfrc_bias, smooth.tendon_bias(m, d).qfrc_bias)
+
+    @mjxsim.jit
+    def run(qvel: jax.Array) -> tuple[mjx.Data, mjx.Data]:
+        d = mjx.make_data(m).replace(qvel=qvel)
+        d = smooth.tendon(m, smooth.com_vel(m, smooth.com_pos(m, smooth.kinematics(m, d))))
+        theirs = smooth.tendon_bias(m, d)
+        with joint_tendons():
+            ours = smooth.tendon_bias(m, d)
+        return theirs, ours
+
+    theirs, ours = run(jax.random.normal(jax.random.key(0), (model.nv,)))
+    np.testing.assert_array_equal(ours.qfrc_bias, theirs.qfrc_bias)

@@ -9,14 +9,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mjxsim import physics as engines
 from mjxsim.control import Controller
-from mjxsim.physics import Engine, Model, PhysicsState, complete, put_model
+from mjxsim.physics import Engine, PhysicsState
 from mjxsim.physics.base import Overrides
 from mjxsim.robots.base import RobotSpec
 from mjxsim.tasks import AnyTask
 
 # A pure function (key, nominal model) -> per-world values of model fields.
-Randomizer = Callable[[jax.Array, Model], Overrides]
+Randomizer = Callable[[jax.Array, "engines.Model"], Overrides]
 
 
 class State(flax.struct.PyTreeNode):
@@ -191,8 +192,8 @@ class Env:
     def _overrides(self, key: jax.Array) -> dict[str, jax.Array]:
         if self.randomizer is None:
             return {}
-        nominal = put_model(self.engine.model)
-        return complete(nominal, self.randomizer(key, nominal))
+        nominal = engines.put_model(self.engine.model)
+        return engines.complete(nominal, self.randomizer(key, nominal))
 
     def _contact_force(self, physics: PhysicsState) -> jax.Array:
         return physics.sensordata[self.touch].max()

@@ -1,15 +1,14 @@
 """Engines: one functional step, three implementations."""
 
-import contextlib
-import io
-
-with contextlib.redirect_stdout(io.StringIO()):  # MJX prints that Warp, an extra, is missing
-    import mujoco.mjx  # noqa: F401
+from typing import TYPE_CHECKING, Any
 
 from mjxsim.physics.base import Engine, Faults, Overrides, PhysicsState
 from mjxsim.physics.compile import jit
-from mjxsim.physics.overrides import Model, complete, put_model
+from mjxsim.physics.loading import load
 from mjxsim.physics.select import ENGINES, make_engine
+
+if TYPE_CHECKING:
+    from mjxsim.physics.derived import Model, complete, put_model
 
 __all__ = [
     "ENGINES",
@@ -23,3 +22,9 @@ __all__ = [
     "make_engine",
     "put_model",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("Model", "complete", "put_model"):
+        return getattr(load("derived"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

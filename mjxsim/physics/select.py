@@ -8,6 +8,7 @@ import mujoco
 
 from mjxsim.naming import unknown
 from mjxsim.physics.base import Engine
+from mjxsim.physics.loading import load
 
 ENGINES = ("auto", "c", "mjx", "warp")
 
@@ -59,15 +60,8 @@ def make_engine(
     chosen, reason = choose(name)
     if announce:
         print(f"mjxsim: engine {chosen!r} ({reason})")
-    # Imported here: an engine's packages load only when it is used.
     if chosen == "c":
-        from mjxsim.physics.mujoco_c import MujocoC
-
-        return MujocoC(model, substeps)
+        return load("mujoco_c").MujocoC(model, substeps)
     if chosen == "mjx":
-        from mjxsim.physics.mjx import MjxJax
-
-        return MjxJax(model, substeps)
-    from mjxsim.physics.warp import MjxWarp
-
-    return MjxWarp(model, substeps)
+        return load("mjx").MjxJax(model, substeps)
+    return load("warp").MjxWarp(model, substeps)

@@ -104,9 +104,9 @@ class PushCube:
     height for `hold_seconds` (0.25 s).
     Failure: the cube leaves the region in which the arm can reach it, or is lifted by more than
     half its edge: a cube that is carried is not pushed. An episode lasts 4 s.
-    Reward terms: `reach` 1 - tanh(d / 0.1 m) from TCP to the point behind the cube from which to
-    push, 1 at the goal; `push` 2 (1 - tanh(d / 0.1 m)) from cube to goal; `at_goal` 3 within the
-    threshold.
+    Reward terms: `reach` 1 - tanh(d / 0.1 m) from the fingers to the point behind the cube from
+    which to push, 1 at the goal; `push` 2 (1 - tanh(d / 0.1 m)) from cube to goal; `at_goal` 3
+    within the threshold.
     Source: the staging follows ManiSkill's PushCube-v1, whose goal is one strip in front and ten
     times as large.
     """
@@ -181,7 +181,7 @@ class PushCube:
             "cube": cube,
             "cube_rotation": rotations.to_6d(self.cube.quat(physics)),
             "tcp_to_cube": cube - tcp,
-            "tcp_to_behind": self._behind(state, physics) - tcp,
+            "fingers_to_behind": self._behind(state, physics) - self._fingers(physics),
             "goal": state.goal,
             "cube_to_goal": state.goal - cube[:2],
         }
@@ -189,7 +189,7 @@ class PushCube:
     def rewards(
         self, state: PushCubeState, physics: PhysicsState, action: jax.Array
     ) -> Mapping[str, jax.Array]:
-        to_behind = jnp.linalg.norm(self._behind(state, physics) - self.arm.tcp(physics))
+        to_behind = jnp.linalg.norm(self._behind(state, physics) - self._fingers(physics))
         at_goal = self._at_goal(state, physics)
         return {
             "reach": jnp.where(at_goal, 1.0, reach_reward(to_behind, 0.1)),
@@ -213,8 +213,7 @@ class PushCube:
         """Come down behind the cube with closed fingers, push, start again when off the line."""
         tcp, cube = self.arm.tcp(physics), self.cube.position(physics)
         half = known(self.config.half_size)
-        # Closed jaws need not be where the TCP is: it is between pads that hold an object.
-        fingers = physics.site_xpos[self.pads].mean(axis=0)
+        fingers = self._fingers(physics)
         along, behind = self._direction(state, physics), self._behind(state, physics)
         turn = self._turn(along, physics)
         settled = jnp.abs(self.arm.joint_velocities(physics)[-1]) < _AT_REST
@@ -249,13 +248,17 @@ class PushCube:
         facing = rotations.from_axis_angle(up, across)
         return grasps.yaw_to_faces(self.arm, facing, physics, math.pi)
 
+    def _fingers(self, physics: PhysicsState) -> jax.Array:
+        """What pushes [m]: closed jaws need not be at the TCP, which is between open ones; (3,)."""
+        return physics.site_xpos[self.pads].mean(axis=0)
+
     def _direction(self, state: PushCubeState, physics: PhysicsState) -> jax.Array:
         """From the cube to the goal, unit length; (2,)."""
         ahead = state.goal - self.cube.position(physics)[:2]
         return ahead / jnp.maximum(jnp.linalg.norm(ahead), 1e-6)
 
     def _behind(self, state: PushCubeState, physics: PhysicsState) -> jax.Array:
-        """Where the TCP should be to begin or to go on pushing [m]; (3,)."""
+        """Where the fingers should be to begin or to go on pushing [m]; (3,)."""
         half = known(self.config.half_size)
         back = _back(half) * self._direction(state, physics)
         return jnp.append(self.cube.position(physics)[:2] - back, half)
