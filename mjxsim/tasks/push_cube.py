@@ -21,7 +21,6 @@ from mjxsim.tasks import grasps
 from mjxsim.tasks.base import Start, TaskConfig, check_box, check_positive, filled, known
 from mjxsim.tasks.handles import ArmHandle, ObjectHandle
 
-_NEAR = 5.0  # half sizes over which rewards fall off: 0.1 m for a Panda's cube
 _CLEAR = 0.017  # [m] between a cube's corner and the middle of the closed fingers behind it
 _ALIGNED = 0.006  # [m] how far off its place behind the cube a descent may begin
 _TURNED = 0.3  # [rad] how far off its direction the gripper may be to descend
@@ -105,9 +104,9 @@ class PushCube:
     height for `hold_seconds` (0.25 s).
     Failure: the cube leaves the region in which the arm can reach it, or is lifted by more than
     half its edge: a cube that is carried is not pushed. An episode lasts 4 s.
-    Reward terms: `reach` 1 - tanh(d / 5 h) from the fingers to the point behind the cube from
-    which to push, 1 at the goal; `push` 2 (1 - tanh(d / 5 h)) from cube to goal; `at_goal` 3
-    within the threshold; h is the cube's half size, 5 h 0.1 m for a Panda.
+    Reward terms: `reach` 1 - tanh(d / 0.1 m) from the fingers to the point behind the cube from
+    which to push, 1 at the goal; `push` 2 (1 - tanh(d / 0.1 m)) from cube to goal; `at_goal` 3
+    within the threshold.
     Source: the staging follows ManiSkill's PushCube-v1, whose goal is one strip in front and ten
     times as large.
     """
@@ -190,12 +189,11 @@ class PushCube:
     def rewards(
         self, state: PushCubeState, physics: PhysicsState, action: jax.Array
     ) -> Mapping[str, jax.Array]:
-        near = _NEAR * known(self.config.half_size)
         to_behind = jnp.linalg.norm(self._behind(state, physics) - self._fingers(physics))
         at_goal = self._at_goal(state, physics)
         return {
-            "reach": jnp.where(at_goal, 1.0, reach_reward(to_behind, near)),
-            "push": 2.0 * reach_reward(self._distance(state, physics), near),
+            "reach": jnp.where(at_goal, 1.0, reach_reward(to_behind, 0.1)),
+            "push": 2.0 * reach_reward(self._distance(state, physics), 0.1),
             "at_goal": 3.0 * at_goal,
         }
 
