@@ -12,7 +12,7 @@ from typing import Any
 import jax
 
 from benchmarks.measure import Entry, Sample
-from mjxsim.learning import provenance
+from mjxsim.runs import provenance
 
 RESULTS = pathlib.Path(__file__).parent / "results"
 # A result stays comparable when the others change.

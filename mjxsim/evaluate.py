@@ -17,11 +17,10 @@ from mjxsim import config as configs
 from mjxsim import runs
 from mjxsim.evaluation import EvaluationResult, evaluate, record_video
 from mjxsim.files import Json, write_json
-from mjxsim.learning import provenance
 from mjxsim.learning.checkpoint import CheckpointError
 from mjxsim.naming import unknown
 from mjxsim.rendering import NoRendererError
-from mjxsim.runs import Run
+from mjxsim.runs import Run, provenance
 
 PROG = "python -m mjxsim.evaluate"
 

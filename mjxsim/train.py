@@ -24,12 +24,19 @@ from collections.abc import Sequence
 from mjxsim import config as configs
 from mjxsim import runs
 from mjxsim.config import ConfigError, TrainConfig
-from mjxsim.learning import hosts, run_dir
+from mjxsim.learning import hosts
 from mjxsim.learning.checkpoint import CheckpointError
 from mjxsim.learning.hosts import LostProcessError, ScaleError
 from mjxsim.learning.mesh import Shards
-from mjxsim.learning.run_dir import RunDir, RunDirError
-from mjxsim.runs import InterruptedRunError, Session, TrainingError, TrainResult, algorithms
+from mjxsim.runs import (
+    InterruptedRunError,
+    Session,
+    TrainingError,
+    TrainResult,
+    algorithms,
+    run_dir,
+)
+from mjxsim.runs.run_dir import RunDir, RunDirError
 
 PROG = "python -m mjxsim.train"
 

@@ -20,8 +20,8 @@ ONLY_FROM = {
     "orbax": ("learning/",),
     "optax": ("learning/",),
     "av": ("evaluation/", "rendering/png.py"),
-    "tensorboardX": ("learning/tensorboard.py",),
-    "rich": ("learning/progress.py",),
+    "tensorboardX": ("runs/tensorboard.py",),
+    "rich": ("runs/progress.py",),
 }
 
 

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from mjxsim.learning import memory, progress
+from mjxsim.runs import memory, progress
 
 
 def test_plain_progress_is_flushed_line_by_line() -> None:

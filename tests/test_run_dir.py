@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from mjxsim.learning.run_dir import RunDirError, create
+from mjxsim.runs.run_dir import RunDirError, create
 
 
 def test_one_process_per_directory(tmp_path: pathlib.Path) -> None:

@@ -23,9 +23,9 @@ from mjxsim.learning import checkpoint
 from mjxsim.learning.networks import SquashedGaussian
 from mjxsim.learning.normalize import Normalizer
 from mjxsim.learning.replay import Experience, Replay
-from mjxsim.learning.run_dir import RunDir
 from mjxsim.learning.sac import SAC, SACConfig, SACState, check_start, make_actor
 from mjxsim.runs import session
+from mjxsim.runs.run_dir import RunDir
 from mjxsim.tasks.reach import ReachConfig
 
 CONFIG = SACConfig(

@@ -20,7 +20,7 @@ from mjxsim import train
 from mjxsim.learning import checkpoint
 from mjxsim.learning.hosts import ScaleConfig
 from mjxsim.learning.mesh import Shards
-from mjxsim.learning.run_dir import RunDir
+from mjxsim.runs.run_dir import RunDir
 
 ROOT = pathlib.Path(__file__).parent.parent
 PATIENCE = 300  # [s] before something counts as hung, on a machine however busy

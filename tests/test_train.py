@@ -24,8 +24,8 @@ from tensorboardX.proto.event_pb2 import Event
 import mjxsim
 from mjxsim import evaluation, runs, train
 from mjxsim.learning import checkpoint
-from mjxsim.learning.run_dir import RunDir, create
 from mjxsim.runs import session
+from mjxsim.runs.run_dir import RunDir, create
 
 ROOT = pathlib.Path(__file__).parent.parent
 NUM_ENVS, UPDATES, EPISODES = 8, 40, 8

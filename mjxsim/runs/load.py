@@ -22,8 +22,8 @@ from mjxsim.files import Json
 from mjxsim.learning import checkpoint
 from mjxsim.learning.algorithm import PolicyParams
 from mjxsim.learning.checkpoint import Checkpoint, CheckpointError
-from mjxsim.learning.run_dir import RunDir
 from mjxsim.runs import algorithms
+from mjxsim.runs.run_dir import RunDir
 
 # Raw observations (..., observation_size) -> actions (..., action_size) in [-1, 1].
 Policy = Callable[[jax.Array], jax.Array]

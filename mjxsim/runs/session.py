@@ -20,15 +20,15 @@ from mjxsim.config import TrainConfig
 from mjxsim.envs import Env, State
 from mjxsim.evaluation import EvaluationResult, Evaluator, record_video
 from mjxsim.files import Json, write_json
-from mjxsim.learning import checkpoint, hosts, memory, progress, provenance
+from mjxsim.learning import checkpoint, hosts
 from mjxsim.learning.algorithm import Algorithm, LearnerState, PolicyParams
 from mjxsim.learning.checkpoint import Checkpoint, CheckpointError, SaveError
 from mjxsim.learning.hosts import ScaleConfig
-from mjxsim.learning.run_dir import RunDir
-from mjxsim.learning.tensorboard import ScalarLog
 from mjxsim.physics import jit
-from mjxsim.runs import algorithms
+from mjxsim.runs import algorithms, memory, progress, provenance
 from mjxsim.runs.load import Policy, build_policy, check_resumable, identity
+from mjxsim.runs.run_dir import RunDir
+from mjxsim.runs.tensorboard import ScalarLog
 
 _EPISODE_METRICS = ("return", "success", "episode_length")
 _FAULTS = ("diverged", "invalid_action", "contact_overflow", "constraint_overflow")
