@@ -1,10 +1,14 @@
-"""What a user would pick instead, on the same machine in the same run.
+r"""What a user would pick instead, on the same machine in the same run.
 
-gym-hil needs a MuJoCo older than the one mjxsim needs, so it is measured with an interpreter of its
-own, in turn with ours:
+gym-hil needs a MuJoCo older than the one mjxsim needs, and MuJoCo Playground brings many packages
+of its own, so each is measured with an interpreter of its own, in turn with ours:
 
-    python -m venv /path/to/venv && /path/to/venv/bin/pip install gym-hil
-    MJXSIM_GYM_HIL_PYTHON=/path/to/venv/bin/python python -m pytest benchmarks/bench_peers.py
+    python -m venv /path/to/gym_hil && /path/to/gym_hil/bin/pip install gym-hil
+    python -m venv /path/to/playground
+    /path/to/playground/bin/pip install playground==0.2.0 "mujoco~=3.17.0"
+    MJXSIM_GYM_HIL_PYTHON=/path/to/gym_hil/bin/python \
+    MJXSIM_PLAYGROUND_PYTHON=/path/to/playground/bin/python \
+        python -m pytest benchmarks/bench_peers.py
 """
 
 import os
@@ -24,6 +28,7 @@ from benchmarks.plain import CONTROL, PlainPickCube
 from mjxsim import envs
 
 GYM_HIL = os.environ.get("MJXSIM_GYM_HIL_PYTHON")
+PLAYGROUND = os.environ.get("MJXSIM_PLAYGROUND_PYTHON")
 
 _GYM_HIL = """
 import sys, time
@@ -41,10 +46,36 @@ for timed in (False, True):
 print(steps / (time.perf_counter() - start))
 """
 
+# The physics of a control step alone, without observation, reward and reset, under random controls.
+_PLAYGROUND = """
+import sys, time
+import jax
+from mujoco_playground import registry
+from mujoco_playground._src import mjx_env
+worlds, steps = map(int, sys.argv[1:])
+env = registry.load("PandaPickCube", config_overrides={"impl": "jax"})
+model = env.mjx_model
+low, high = model.actuator_ctrlrange.T
+def step(data, key):
+    ctrl = jax.random.uniform(key, low.shape, minval=low, maxval=high)
+    return mjx_env.step(model, data, ctrl, env.n_substeps)
+def run(data, key):
+    def one(data, key):
+        return jax.vmap(step)(data, jax.random.split(key, worlds)), None
+    return jax.lax.scan(one, data, jax.random.split(key, steps))[0]
+run = jax.jit(run)
+data = jax.jit(jax.vmap(env.reset))(jax.random.split(jax.random.key(0), worlds)).data
+for i in range(2):
+    start = time.perf_counter()
+    data = jax.block_until_ready(run(data, jax.random.key(i)))
+    seconds = time.perf_counter() - start
+print(worlds * steps * env.dt / seconds)
+"""
 
-def ours(num_envs: int, length: int) -> Callable[[], float]:
+
+def ours(num_envs: int, length: int, engine: str = "c") -> Callable[[], float]:
     """Measures environment steps/s by scan: random joint deltas, autoreset."""
-    env = mjxsim.make("pick_cube", engine="c", control=CONTROL, announce=False)
+    env = mjxsim.make("pick_cube", engine=engine, control=CONTROL, announce=False)
     policy = envs.random_policy(env)
 
     @mjxsim.jit
@@ -85,6 +116,19 @@ def in_turn(
     pairs = [(a(), b()) for _ in range(repeats)]
     first, second = [x for x, _ in pairs], [x for _, x in pairs]
     return Sample(tuple(first)), Sample(tuple(second)), ratios(first, second)
+
+
+def printed(python: str | None, code: str, *args: int, **environment: str) -> float:
+    """The number that a program prints last, run by an interpreter of its own."""
+    command = [str(python), "-c", code, *map(str, args)]
+    done = subprocess.run(
+        command,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return float(done.stdout.split()[-1])
 
 
 @pytest.mark.parametrize("kind", ["sync", "async", "native"])
@@ -131,10 +175,7 @@ def test_against_gym_hil(quick: bool, record: Record) -> None:
     steps = 20 if quick else 200
 
     def gym_hil() -> float:
-        done = subprocess.run(
-            [str(GYM_HIL), "-c", _GYM_HIL, str(steps)], capture_output=True, text=True, check=True
-        )
-        return float(done.stdout.split()[-1])
+        return printed(GYM_HIL, _GYM_HIL, steps)
 
     mine = ours(num_envs, length)
     rate, reference, ratio = in_turn(mine, gym_hil, repeats)
@@ -151,3 +192,38 @@ def test_against_gym_hil(quick: bool, record: Record) -> None:
         )
     )
     assert substeps >= 1 and statistics.median(rate.values) > 0
+
+
+@pytest.mark.skipif(PLAYGROUND is None, reason="MJXSIM_PLAYGROUND_PYTHON names no interpreter")
+@pytest.mark.parametrize("flagged", [False, True], ids=["as-it-comes", "with-flag"])
+@pytest.mark.parametrize("engine", ["c", "mjx"])
+def test_against_playground(engine: str, flagged: bool, quick: bool, record: Record) -> None:
+    """Whole environment steps of ours against the physics alone of Playground's PandaPickCube.
+
+    Both steps are 5 ms of physics long. "with-flag" gives Playground the compiler flag that spares
+    a CPU the worst of what XLA makes of MJX; a user of it has to know of it.
+    """
+    num_envs, length, repeats = (4, 4, 1) if quick else (256 if engine == "c" else 64, 50, 3)
+    worlds, steps = (2, 1) if quick else (64, 25) if flagged else (16, 1)
+    flags = {"XLA_FLAGS": "--xla_cpu_use_fusion_emitters=false"} if flagged else {}
+
+    def playground() -> float:
+        return printed(PLAYGROUND, _PLAYGROUND, worlds, steps, **flags)
+
+    env = mjxsim.make("pick_cube", engine=engine, control=CONTROL, announce=False)
+    mine = ours(num_envs, length, engine)
+    rate, reference, ratio = in_turn(
+        lambda: mine() * env.task.config.control_dt, playground, repeats
+    )
+    how = "with the compiler flag" if flagged else "as it comes"
+    record(
+        Entry(
+            name=f"peers/playground/{engine}/{'with-flag' if flagged else 'as-it-comes'}",
+            what=f"{engine}: simulated seconds per second, pick_cube, {num_envs} worlds",
+            unit="s/s",
+            ours=rate,
+            reference=reference,
+            reference_is=f"physics of Playground 0.2 PandaPickCube {how}, {worlds} worlds",
+            ratio=ratio,
+        )
+    )

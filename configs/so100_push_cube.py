@@ -2,6 +2,7 @@
 
 from mjxsim.config import TrainConfig
 from mjxsim.control import ControlConfig
+from mjxsim.learning.ppo import PPOConfig
 from mjxsim.tasks.push_cube import PushCubeConfig
 
 config = TrainConfig(
@@ -9,6 +10,8 @@ config = TrainConfig(
     robot="so100",
     task_config=PushCubeConfig(),
     control=ControlConfig(mode="ee_delta_yaw"),
+    # A cube this small is easily lost: going round it to start again pays only after a second.
+    ppo=PPOConfig(discount=0.97, gae_lambda=0.95),
     num_envs=256,
-    total_steps=1_500_000,
+    total_steps=2_000_000,
 )
