@@ -11,7 +11,7 @@ import pytest
 import mjxsim
 from mjxsim.envs import Env, Transition
 from mjxsim.learning.normalize import Normalizer
-from mjxsim.learning.ppo import PPO, PolicyParams, PPOConfig, TrainState
+from mjxsim.learning.ppo import PPO, PolicyParams, PPOConfig, TrainState, _Sample
 
 CONFIG = PPOConfig(unroll_length=8, minibatches=2, epochs=2, hidden=(16,), gae_lambda=0.7)
 NUM_ENVS = 4
@@ -203,6 +203,32 @@ def test_a_broken_world_does_not_reach_the_weights(learner: Learner, what: str) 
     assert metrics["diverged"] == 0
 
 
+@pytest.mark.parametrize(
+    ("mean", "pull"), [(0.9, 0.0), (-1.5, 2 * 0.1 * -0.5), (2.0, 2 * 0.1 * 1.0)]
+)
+def test_means_beyond_the_bounds_are_pulled_back(
+    env: Env, learner: Learner, mean: float, pull: float
+) -> None:
+    """By the gradient of the squared excess, and by nothing where advantages are all the same."""
+    config = dataclasses.replace(CONFIG, bound_coefficient=0.1)
+    ppo = PPO(env, config, NUM_ENVS, total_steps=10_000)
+    params = jax.tree.map(jnp.zeros_like, learner.start.policy.params)
+    means = jnp.full(env.action_size, 0.5).at[1].set(mean)  # the last layer's bias is the mean
+    params["params"]["actor"]["Dense_1"]["bias"] = means
+    zero = jnp.zeros(8)
+    samples = _Sample(
+        obs=jnp.zeros((8, env.observation_size)),
+        action=jnp.broadcast_to(means, (8, env.action_size)),
+        log_prob=zero,
+        advantage=zero,
+        target=zero,
+        value=zero,
+    )
+    grads, _ = ppo._gradient(params, samples)
+    got = grads["params"]["actor"]["Dense_1"]["bias"]
+    np.testing.assert_allclose(got, jnp.zeros(env.action_size).at[1].set(pull), atol=1e-6)
+
+
 def test_minibatches_must_divide_the_batch(env: Env) -> None:
     config = dataclasses.replace(CONFIG, minibatches=5)
     with pytest.raises(ValueError, match=r"32 must be a multiple of minibatches \(5\)$") as raised:
@@ -221,6 +247,7 @@ def test_minibatches_must_divide_the_batch(env: Env) -> None:
         {"max_grad_norm": float("nan")},
         {"discount": 1.5},
         {"gae_lambda": -0.1},
+        {"bound_coefficient": -0.1},
     ],
     ids=lambda bad: next(iter(bad)),
 )

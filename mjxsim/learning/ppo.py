@@ -37,6 +37,9 @@ class PPOConfig:
     clip: float = 0.2
     value_coefficient: float = 0.5
     entropy_coefficient: float = 0.0
+    # Pulls means of actions back that lie beyond [-1, 1] (bounds_loss_coef of rl_games): where they
+    # are cut anyway nothing else does, and an entry far outside explores no more.
+    bound_coefficient: float = 0.0
     max_grad_norm: float = 0.5
     hidden: tuple[int, ...] = (128, 128)
     initial_log_std: float = -0.5
@@ -49,6 +52,9 @@ class PPOConfig:
         for name in ("learning_rate", "clip", "max_grad_norm"):
             if not getattr(self, name) > 0.0:
                 raise ValueError(f"ppo {name} must be positive, got {getattr(self, name)}")
+        for name in ("value_coefficient", "entropy_coefficient", "bound_coefficient"):
+            if not getattr(self, name) >= 0.0:
+                raise ValueError(f"ppo {name} must be at least 0, got {getattr(self, name)}")
         for name in ("discount", "gae_lambda"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"ppo {name} must be from 0 to 1, got {getattr(self, name)}")
@@ -269,7 +275,9 @@ class PPO:
         policy_loss = -jnp.minimum(ratio * advantage, clipped * advantage).mean()
         value_loss = 0.5 * ((out.value - batch.target) ** 2).mean()
         entropy = out.policy.entropy().mean()
+        beyond = jnp.maximum(jnp.abs(out.policy.mean) - 1.0, 0.0)
         loss = policy_loss + c.value_coefficient * value_loss - c.entropy_coefficient * entropy
+        loss += c.bound_coefficient * (beyond**2).sum(-1).mean()
         losses = {
             "policy_loss": policy_loss,
             "value_loss": value_loss,
