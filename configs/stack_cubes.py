@@ -2,6 +2,7 @@
 
 from mjxsim.config import TrainConfig
 from mjxsim.control import ControlConfig
+from mjxsim.learning.ppo import PPOConfig
 from mjxsim.tasks.stack_cubes import StackCubesConfig
 
 config = TrainConfig(
@@ -9,6 +10,11 @@ config = TrainConfig(
     task_config=StackCubesConfig(),
     # Cubes lie at any yaw: with the yaw to command, jaws close on faces rather than on edges.
     control=ControlConfig(mode="ee_delta_yaw"),
+    # To let go of a cube that took so long to place must stay worth trying: the gripper's entry is
+    # kept within its bounds, and everything somewhat noisy.
+    ppo=PPOConfig(
+        discount=0.97, gae_lambda=0.95, entropy_coefficient=0.003, bound_coefficient=0.01
+    ),
     num_envs=256,
     total_steps=5_000_000,
 )
