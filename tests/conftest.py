@@ -96,6 +96,14 @@ def pytest_xdist_auto_num_workers() -> int:
     return min(os.cpu_count() or 1, MAX_PROCESSES)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keeps tests that share what they compile in one process: a file, or all users of `worlds`."""
+    for item in items:
+        shared = "worlds" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("worlds" if shared else item.path.stem))
+
+
 @pytest.fixture(scope="session")
 def pick_cube_model() -> mujoco.MjModel:
     """Arm, table, one cube of 0.1 kg; nq 16, nv 15, nu 8."""
