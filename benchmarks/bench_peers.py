@@ -26,6 +26,7 @@ from benchmarks.conftest import Record
 from benchmarks.measure import Entry, Sample, ratios, seconds
 from benchmarks.plain import CONTROL, PlainPickCube
 from mjxsim import envs
+from mjxsim.rendering.gl import platform
 
 GYM_HIL = os.environ.get("MJXSIM_GYM_HIL_PYTHON")
 PLAYGROUND = os.environ.get("MJXSIM_PLAYGROUND_PYTHON")
@@ -175,7 +176,8 @@ def test_against_gym_hil(quick: bool, record: Record) -> None:
     steps = 20 if quick else 200
 
     def gym_hil() -> float:
-        return printed(GYM_HIL, _GYM_HIL, steps)
+        # It makes an OpenGL context whether it draws or not.
+        return printed(GYM_HIL, _GYM_HIL, steps, MUJOCO_GL=platform())
 
     mine = ours(num_envs, length)
     rate, reference, ratio = in_turn(mine, gym_hil, repeats)
