@@ -19,6 +19,8 @@ ROOT = pathlib.Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 PICTURE = ROOT / "docs" / "scaling.svg"
 
+_PER_TASK = ("tasks", "compile", "memory")
+
 Json = dict[str, Any]
 
 
@@ -94,8 +96,25 @@ def _machine(data: Json) -> str:
     parts = [f"### {_title(hardware, accelerator)}\n"]
     for record in reversed(data["records"]):
         parts.append(", ".join(f"{k} {v}" for k, v in record["versions"].items()) + "\n")
-        parts.append(_entries(list(record["entries"].values())))
+        entries = record["entries"]
+        tasks = {
+            k: e for k, e in entries.items() if k.split("/")[0] in _PER_TASK and k.count("/") == 3
+        }
+        parts.append(_entries([e for k, e in entries.items() if k not in tasks]))
+        if tasks:
+            parts.append(_tasks(tasks))
     return "\n".join(parts)
+
+
+def _tasks(entries: Json) -> str:
+    """One row per engine, task and robot, of what `bench_tasks.py` measured."""
+    rows = []
+    for where in sorted({tuple(name.split("/")[1:]) for name in entries}):
+        found = [entries.get("/".join((kind, *where))) for kind in _PER_TASK]
+        cells = [f"{_number(e['ours']['median'])} {e['unit']}" if e else "" for e in found]
+        rows.append((*where, *cells))
+    head = ("engine", "task", "robot", "random actions in contact", "to a program", "a world")
+    return _table(head, rows)
 
 
 def _entries(entries: list[Json]) -> str:
