@@ -5,6 +5,7 @@ python -m pytest benchmarks/bench_tasks.py -k "mjx and panda"
 """
 
 import functools
+import importlib.util
 
 import jax
 import pytest
@@ -19,9 +20,10 @@ from mjxsim.robots import ROBOTS
 from mjxsim.tasks import TASKS
 
 _ON_CPU = jax.default_backend() == "cpu"
-ENGINES = ["c", "mjx"] if _ON_CPU else ["mjx", "warp"]
-# Enough worlds to fill the machine; MJX on a CPU needs few.
-WORLDS = {"c": 256, "mjx": 64 if _ON_CPU else 4096, "warp": 4096}
+ENGINES = (["c"] if _ON_CPU else []) + ["mjx"]
+ENGINES += ["warp"] if importlib.util.find_spec("warp") else []
+# Enough worlds to fill the machine; MJX on a CPU needs few, and Warp is there for its tests.
+WORLDS = {"c": 256, "mjx": 64 if _ON_CPU else 4096, "warp": 16 if _ON_CPU else 4096}
 SCALES = {"c": [1, 4, 16, 64, 256, 1024, 4096], "mjx": [1, 4, 16, 64, 256]}
 if not _ON_CPU:
     SCALES = {e: [4**k for k in range(10)] for e in ("mjx", "warp")}
