@@ -19,7 +19,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 PICTURE = ROOT / "docs" / "scaling.svg"
 
-_PER_TASK = ("tasks", "compile", "memory")
+_PER_TASK = ("tasks", "compile", "cached", "memory")
 
 Json = dict[str, Any]
 
@@ -113,7 +113,10 @@ def _tasks(entries: Json) -> str:
         found = [entries.get("/".join((kind, *where))) for kind in _PER_TASK]
         cells = [f"{_number(e['ours']['median'])} {e['unit']}" if e else "" for e in found]
         rows.append((*where, *cells))
-    head = ("engine", "task", "robot", "random actions in contact", "to a program", "a world")
+    head = (
+        "engine", "task", "robot", "random actions in contact", "to a program", "from the cache",
+        "a world",
+    )  # fmt: skip
     return _table(head, rows)
 
 

@@ -60,7 +60,7 @@ def collect(env: Env, key: jax.Array, episodes: int, noise: float) -> Demonstrat
         return found, put(valid, played), key
 
     # A lane per episode while they are collected.
-    empty = Replay.init(Experience.shape(env), episodes, steps)
+    empty = Replay.init(Experience.blank(env), episodes, steps)
     nothing = Demonstrations(empty, jnp.int32(0), jnp.int32(0))
     start = (nothing, jnp.zeros((episodes, steps), bool), key)
     found, valid, _ = jax.lax.while_loop(unfinished, one_round, start)

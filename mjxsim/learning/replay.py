@@ -24,12 +24,10 @@ class Experience(flax.struct.PyTreeNode):
         return cls(t.obs, t.action, t.reward, t.next_obs, t.terminated)
 
     @classmethod
-    def shape(cls, env: Env) -> Self:
-        """Shapes and types of one transition of `env`."""
-        obs = jax.ShapeDtypeStruct((env.observation_size,), jnp.float32)
-        action = jax.ShapeDtypeStruct((env.action_size,), jnp.float32)
-        number, flag = jax.ShapeDtypeStruct((), jnp.float32), jax.ShapeDtypeStruct((), jnp.bool_)
-        return cls(obs, action, number, obs, flag)  # type: ignore[arg-type]
+    def blank(cls, env: Env) -> Self:
+        """One transition of `env` that is all zeros: what a row of it looks like."""
+        obs, zero = jnp.zeros(env.observation_size, jnp.float32), jnp.zeros((), jnp.float32)
+        return cls(obs, jnp.zeros(env.action_size, jnp.float32), zero, obs, jnp.zeros((), bool))
 
 
 R = TypeVar("R")  # a pytree of arrays: one row, or rows along two leading axes

@@ -203,9 +203,8 @@ class SAC:
             )
             seen = shown.replay.sample(sample_key, shown.replay.slots).obs
             policy = policy.replace(normalizer=policy.normalizer.update(seen))
-        row = Experience.shape(self.env)
-        blank = jax.tree.map(lambda x: jnp.zeros((1, *x.shape), x.dtype), row)
-        critic = self.critics.init(critic_key, blank.obs, blank.action)
+        row = Experience.blank(self.env)
+        critic = self.critics.init(critic_key, row.obs[None], row.action[None])
         log_temperature = jnp.log(jnp.float32(c.initial_temperature))
         running = begin(self.env, self.shards, self.num_envs, env_key, stagger_key)
         worlds = running.episode_length.shape[0]
