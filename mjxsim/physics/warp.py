@@ -2,7 +2,7 @@
 
 The same meaning as MJX-JAX (`mjx.py`). What differs is room: Warp keeps the contacts of ALL worlds
 in one list, so the size of its data depends on the batch. The engine is written for one world and
-`vmap` adds the others; the rule that makes this work is `_over_worlds`: a batching rule that
+`vmap` adds the others; the rule that makes this work is `over_worlds`: a batching rule that
 learns how many worlds there are, merges nested batches into one, and only then allocates.
 """
 
@@ -51,6 +51,7 @@ class _Inputs(flax.struct.PyTreeNode):
     ctrl: jax.Array  # (nu,)
     mocap_pos: jax.Array  # (nmocap, 3) [m]
     mocap_quat: jax.Array  # (nmocap, 4)
+    wrench: jax.Array | None = None  # (nbody, 6) [N, N m]
 
 
 class _Outputs(flax.struct.PyTreeNode):
@@ -108,13 +109,21 @@ class MjxWarp:
             qpos=jnp.asarray(qpos, f32), qvel=jnp.asarray(qvel, f32)
         )
         inputs = self._inputs(overrides, start, ctrl, mocap_pos, mocap_quat)
-        out = _over_worlds(self._begin)(inputs)
+        out = over_worlds(self._begin)(inputs)
         return self._state(out, inputs, Faults.none())
 
-    def step(self, overrides: Overrides, physics: PhysicsState, ctrl: jax.Array) -> PhysicsState:
+    def step(
+        self,
+        overrides: Overrides,
+        physics: PhysicsState,
+        ctrl: jax.Array,
+        wrench: jax.Array | None = None,
+    ) -> PhysicsState:
         before = Carry.of(physics)
         inputs = self._inputs(overrides, before, ctrl, physics.mocap_pos, physics.mocap_quat)
-        out = _over_worlds(self._advance)(inputs)
+        if wrench is not None:
+            inputs = inputs.replace(wrench=jnp.asarray(wrench, jnp.float32))
+        out = over_worlds(self._advance)(inputs)
         faults = physics.faults.add(
             out.bad,
             contact=(out.overflow & _CONTACT_BITS) != 0,
@@ -177,7 +186,7 @@ class MjxWarp:
     # From here on every array has a leading axis of n worlds.
 
     def _begin(self, n: int, inputs: _Inputs) -> _Outputs:
-        data = self._load(self._data(n), inputs, inputs.carry)
+        data = self._load(empty_data(self.template, n), inputs, inputs.carry)
         none = jnp.zeros(n, jnp.int32)
         return self._read(inputs, data, inputs.carry, none > 0, none)
 
@@ -189,7 +198,7 @@ class MjxWarp:
         def substep(data: mjx.Data, _: None) -> tuple[mjx.Data, None]:
             return self._vmapped(mjx.step)(inputs.overrides, data), None
 
-        data = self._load(self._data(n), inputs, before)
+        data = self._load(empty_data(self.template, n), inputs, before)
         data, _ = jax.lax.scan(substep, data, length=self.substeps)
         after = Carry.after(data)
         good = sane & jax.vmap(is_sane)(after.qpos, after.qvel)
@@ -198,23 +207,9 @@ class MjxWarp:
         overflow = data._impl.overflow.reshape(n)
         return self._read(inputs, self._load(data, inputs, kept), kept, ~good, overflow)
 
-    def _data(self, n: int) -> mjx.Data:
-        """Empty data with room for `n` worlds."""
-
-        def grow(path: jax.tree_util.KeyPath, x: jax.Array) -> jax.Array:
-            name = path[-1].name
-            if name in warp_types.DATA_NON_VMAP and not name.startswith("contact__"):
-                return x
-            x = jnp.broadcast_to(x, (n, *x.shape))
-            return x.reshape(n * x.shape[1], *x.shape[2:]) if name.startswith("contact__") else x
-
-        impl = self.template._impl
-        data = jax.tree_util.tree_map_with_path(grow, self.template)
-        return data.replace(
-            _impl=data._impl.replace(naconmax=n * impl.naconmax, naccdmax=n * impl.naccdmax)
-        )
-
     def _load(self, data: mjx.Data, inputs: _Inputs, carry: Carry) -> mjx.Data:
+        if inputs.wrench is not None:
+            data = data.replace(xfrc_applied=inputs.wrench)
         return data.replace(
             ctrl=inputs.ctrl,
             mocap_pos=inputs.mocap_pos,
@@ -249,6 +244,23 @@ class MjxWarp:
         )
 
 
+def empty_data(template: mjx.Data, n: int) -> mjx.Data:
+    """Data with room for `n` worlds, from that of one."""
+
+    def grow(path: jax.tree_util.KeyPath, x: jax.Array) -> jax.Array:
+        name = path[-1].name
+        if name in warp_types.DATA_NON_VMAP and not name.startswith("contact__"):
+            return x
+        x = jnp.broadcast_to(x, (n, *x.shape))
+        return x.reshape(n * x.shape[1], *x.shape[2:]) if name.startswith("contact__") else x
+
+    impl = template._impl
+    data = jax.tree_util.tree_map_with_path(grow, template)
+    return data.replace(
+        _impl=data._impl.replace(naconmax=n * impl.naconmax, naccdmax=n * impl.naccdmax)
+    )
+
+
 def _choose(condition: jax.Array, on_true: Carry, on_false: Carry) -> Carry:
     """World by world; `condition` is (n,)."""
 
@@ -258,7 +270,7 @@ def _choose(condition: jax.Array, on_true: Carry, on_false: Carry) -> Carry:
     return jax.tree.map(select, on_true, on_false)
 
 
-def _over_worlds(run: Callable[[int, A], B]) -> Callable[[A], B]:
+def over_worlds(run: Callable[[int, A], B]) -> Callable[[A], B]:
     """`run(n, inputs)`, in which every array has a leading axis n, as a function of one world.
 
     Under `vmap` (nested too) it runs once with all the worlds of all the axes.

@@ -93,7 +93,7 @@ class GLRenderer:
         self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = shadows
         self._options = mujoco.MjvOption()
         self._rect = mujoco.MjrRect(0, 0, width, height)
-        self._context = _new_context(platform(), width, height)
+        self._context = open_context(width, height)
         # EGL ends at exit, before objects are deleted; a context must be gone by then.
         self._at_exit = functools.partial(_close, weakref.ref(self))
         atexit.register(self._at_exit)
@@ -240,7 +240,13 @@ def _why_not(name: str) -> str | None:
     return lines[-1][:100] if lines else f"the driver ended with code {probe.returncode}"
 
 
-def _new_context(name: str, width: int, height: int) -> _Context:
+def open_context(width: int, height: int) -> _Context:
+    """A new context of `platform()`; it belongs to the thread that calls.
+
+    Raises:
+      NoRendererError: none can be opened.
+    """
+    name = platform()
     try:
         return importlib.import_module(_MODULES[name]).GLContext(width, height)
     except (ImportError, AttributeError, RuntimeError) as error:

@@ -101,11 +101,13 @@ class CameraSpec:
       name: For `render` and videos.
       pos: Where it is, world frame [m].
       target: What it looks at [m].
+      up: What is upwards in its picture; not along its sight.
     """
 
     name: str
     pos: Vec3
     target: Vec3
+    up: Vec3 = (0.0, 0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ class RobotSpec:
       arms: The arms, in the order of their joints and actuators in the model file.
       area: Where it can work.
       table: Lower and upper x, y of the table top that is seen [m]; what is felt has no edge.
-      cameras: "front" and "side"; the defaults suit an arm of the Panda's size.
+      cameras: "front", "side" and "top"; the defaults suit an arm of the Panda's size.
       edits: Applied to the spec each time it is loaded, in place.
     """
 
@@ -131,6 +133,7 @@ class RobotSpec:
     cameras: tuple[CameraSpec, ...] = (
         CameraSpec("front", (1.7, 0.0, 0.75), (0.25, 0.0, 0.28)),
         CameraSpec("side", (0.5, -1.6, 0.65), (0.3, 0.0, 0.3)),
+        CameraSpec("top", (0.45, 0.0, 1.5), (0.45, 0.0, 0.0), up=(1.0, 0.0, 0.0)),
     )
     edits: tuple[Callable[[mujoco.MjSpec], object], ...] = ()
 

@@ -31,6 +31,7 @@ __all__ = ["GOAL_BODY", "TABLE_GEOM", "build"]
 
 TABLE_GEOM = "table"
 GOAL_BODY = "goal"
+MATTE = "matte"  # the material of table and floor
 
 
 def build(
@@ -47,7 +48,7 @@ def build(
     Bodies keep the names of `robot` (no prefix), `fixtures` and `objects`. qpos is the robot's,
     then the fixtures' joints, then one free joint (x y z, quaternion wxyz) per object. Keyframe
     "home" holds the robot's home pose, every fixture as it was made and every object at rest.
-    Cameras: "front", "side", and one on each of the robot's hands.
+    Cameras: "front", "side", "top", and one on each of the robot's hands.
 
     Args:
       robot: Robot at the world origin.
@@ -94,8 +95,9 @@ def build(
 
 
 def _add_surroundings(spec: mujoco.MjSpec, robot: RobotSpec) -> None:
-    spec.visual.headlight.diffuse = [0.4, 0.4, 0.4]
-    spec.visual.headlight.ambient = [0.4, 0.4, 0.4]
+    # Together with the light below, short of white where a camera looks straight down.
+    spec.visual.headlight.diffuse = [0.3, 0.3, 0.3]
+    spec.visual.headlight.ambient = [0.35, 0.35, 0.35]
     spec.visual.global_.offwidth = 1280
     spec.visual.global_.offheight = 960
     spec.add_texture(
@@ -107,6 +109,7 @@ def _add_surroundings(spec: mujoco.MjSpec, robot: RobotSpec) -> None:
         width=128,
         height=768,
     )
+    spec.add_material(name=MATTE, specular=0.0, shininess=0.0)
     world = spec.worldbody
     world.add_light(
         pos=[0.6, -0.8, 2.0],
@@ -128,12 +131,14 @@ def _add_surroundings(spec: mujoco.MjSpec, robot: RobotSpec) -> None:
     box = mujoco.mjtGeom.mjGEOM_BOX
     low, high = np.array(robot.table)
     middle, half = (low + high) / 2, (high - low) / 2
-    _add_visual(world, "table_top", box, [*half, 0.02], [*middle, -0.0205], _WOOD)
+    _add_visual(world, "table_top", box, [*half, 0.02], [*middle, -0.0205], _WOOD, MATTE)
     corners = np.stack([low + 0.05, high - 0.05])
     for i, (x, y) in enumerate(itertools.product(*corners.T)):
-        _add_visual(world, f"table_leg_{i}", box, [0.03, 0.03, 0.36], [x, y, -0.4], _DARK_WOOD)
+        _add_visual(
+            world, f"table_leg_{i}", box, [0.03, 0.03, 0.36], [x, y, -0.4], _DARK_WOOD, MATTE
+        )
     plane = mujoco.mjtGeom.mjGEOM_PLANE
-    _add_visual(world, "floor", plane, [3, 3, 0.1], [0, 0, -0.76], _FLOOR)
+    _add_visual(world, "floor", plane, [3, 3, 0.1], [0, 0, -0.76], _FLOOR, MATTE)
 
 
 _WOOD = (0.72, 0.6, 0.47, 1.0)
@@ -148,6 +153,7 @@ def _add_visual(
     size: list[float],
     pos: list[float],
     rgba: tuple[float, float, float, float],
+    material: str = "",
 ) -> None:
     body.add_geom(
         name=name,
@@ -159,6 +165,7 @@ def _add_visual(
         conaffinity=0,
         group=2,
         mass=0,
+        material=material,
     )
 
 
@@ -187,7 +194,7 @@ def _add_goal(spec: mujoco.MjSpec, name: str, robot: RobotSpec) -> None:
 
 def _add_cameras(spec: mujoco.MjSpec, robot: RobotSpec) -> None:
     for seen in robot.cameras:
-        _add_camera(spec.worldbody, seen.name, seen.pos, seen.target, (0.0, 0.0, 1.0), 42)
+        _add_camera(spec.worldbody, seen.name, seen.pos, seen.target, seen.up, 42)
     for arm in robot.arms:
         _add_camera(spec.body(arm.hand_body), arm.camera, *arm.wrist_camera, 75)
 

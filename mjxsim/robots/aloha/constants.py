@@ -318,5 +318,6 @@ ALOHA = RobotSpec(
     cameras=(
         CameraSpec("front", (0.0, -1.35, 0.75), (0.0, 0.0, 0.14)),
         CameraSpec("side", (0.95, -1.15, 0.6), (0.05, 0.0, 0.14)),
+        CameraSpec("top", (0.0, 0.0, 1.3), (0.0, 0.0, 0.0), up=(0.0, 1.0, 0.0)),
     ),
 )

@@ -1,0 +1,130 @@
+"""What tests of renderers share: worlds without an engine, any camera in one program, SSIM."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import mujoco
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from mjxsim.physics import Faults, PhysicsState
+from mjxsim.rendering import Image, NoRendererError, Scene, View, Visual, gl, render_cameras
+
+QUICK = {"xla_cpu_use_fusion_emitters": False} if jax.default_backend() == "cpu" else {}
+Draw = Callable[[str, PhysicsState, Visual], Image]
+
+
+def _no_gl() -> str:
+    try:
+        gl.platform()
+    except NoRendererError as error:
+        return str(error)
+    return ""
+
+
+WHY_NO_GL = _no_gl()
+needs_gl = pytest.mark.skipif(bool(WHY_NO_GL), reason=WHY_NO_GL)
+
+
+def world(model: mujoco.MjModel, qpos: np.ndarray | None = None) -> PhysicsState:
+    """A world of C MuJoCo at `qpos`, by default the first keyframe or the reference pose."""
+    data = mujoco.MjData(model)
+    if model.nkey:
+        mujoco.mj_resetDataKeyframe(model, data, 0)
+    if qpos is not None:
+        data.qpos[:] = qpos
+    mujoco.mj_kinematics(model, data)
+    fields = ("qpos", "qvel", "ctrl", "mocap_pos", "mocap_quat", "xpos", "xquat", "site_xpos")
+    return PhysicsState(
+        time=jnp.float32(0.0),
+        site_xmat=jnp.asarray(data.site_xmat, jnp.float32).reshape(-1, 3, 3),
+        sensordata=jnp.zeros(model.nsensordata, jnp.float32),
+        faults=Faults.none(),
+        raw={},
+        **{field: jnp.asarray(getattr(data, field), jnp.float32) for field in fields},
+    )
+
+
+def from_any_camera(scene: Scene, height: int, width: int) -> Draw:
+    """Our renderer, compiled once for all the scene's cameras."""
+    names = tuple(scene.cameras)
+    view = View(names[0], height, width)
+
+    def draw(physics: PhysicsState, visual: Visual) -> Image:
+        return render_cameras(scene, physics, names, view, visual)
+
+    # Slower to run, and sooner compiled.
+    program = jax.jit(draw, compiler_options=QUICK)
+
+    def seen(name: str, physics: PhysicsState, visual: Visual) -> Image:
+        images = on_host(program(physics, visual))
+        return jax.tree.map(lambda x: x[names.index(name)], images)
+
+    return seen
+
+
+def on_host(image: Image) -> Image:
+    """With NumPy's arrays."""
+    return jax.tree.map(np.asarray, image)
+
+
+def ssim(a: np.ndarray, b: np.ndarray) -> float:
+    """Mean structural similarity of two uint8 pictures (height, width, 3).
+
+    Wang et al. 2004: Gaussian window of 11 x 11 with sigma 1.5, K1 = 0.01, K2 = 0.03, L = 255.
+    """
+
+    def mean(x: np.ndarray) -> np.ndarray:
+        return ndimage.gaussian_filter(x, (1.5, 1.5, 0.0), radius=(5, 5, 0))
+
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    mean_a, mean_b = mean(a), mean(b)
+    var_a, var_b = mean(a * a) - mean_a**2, mean(b * b) - mean_b**2
+    both = mean(a * b) - mean_a * mean_b
+    luminance = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
+    return float((luminance * (2 * both + c2) / (var_a + var_b + c2)).mean())
+
+
+def inner(image: Image, jump: float = 0.05) -> np.ndarray:
+    """Pixels that lie on no edge: one geom, and no depth jump [m], in the 3 x 3 around them."""
+    names, depth = image.segmentation, image.depth
+    one = ndimage.minimum_filter(names, 3) == ndimage.maximum_filter(names, 3)
+    step = ndimage.maximum_filter(depth, 3) - ndimage.minimum_filter(depth, 3)
+    return one & (step < jump) & (names >= 0)
+
+
+def depth_agrees(ours: Image, reference: Image, tolerance: float = 0.002) -> float:
+    """The share of the inner pixels whose depths differ by less than `tolerance` [m]."""
+    close = np.abs(ours.depth - reference.depth) < tolerance
+    return float(close[inner(reference)].mean())
+
+
+def worst_iou(ours: Image, reference: Image, solid: np.ndarray) -> tuple[float, int]:
+    """The least intersection over union of a geom of 30 pixels or more, and which geom it is.
+
+    Where two solid geoms have the same surface (0.1 mm) neither is wrong. Two pixels of a geom may
+    differ: OpenGL rounds the corners of what it fills to 1/256 of a pixel, and we do not.
+
+    Args:
+      ours: with names.
+      reference: with names.
+      solid: bool (ngeom,), which geoms are.
+    """
+
+    def is_solid(names: np.ndarray) -> np.ndarray:
+        return solid[names] & (names >= 0)
+
+    same = np.abs(ours.depth - reference.depth) < 1e-4
+    same &= is_solid(ours.segmentation) & is_solid(reference.segmentation)
+    names = np.where(same, reference.segmentation, ours.segmentation)
+    worst = (1.0, -1)
+    for geom, count in zip(*np.unique(reference.segmentation, return_counts=True), strict=True):
+        if count < 30:
+            continue
+        a, b = names == geom, reference.segmentation == geom
+        if (a ^ b).sum() > 2:
+            worst = min(worst, (float((a & b).sum() / (a | b).sum()), int(geom)))
+    return worst
