@@ -98,8 +98,17 @@ class Engine(Protocol):
         """A world at rest in time at the given state; shapes as in `PhysicsState`."""
         ...
 
-    def step(self, overrides: Overrides, physics: PhysicsState, ctrl: jax.Array) -> PhysicsState:
+    def step(
+        self,
+        overrides: Overrides,
+        physics: PhysicsState,
+        ctrl: jax.Array,
+        wrench: jax.Array | None = None,
+    ) -> PhysicsState:
         """Advances `substeps` physics steps under a constant `ctrl` (nu,), then updates poses.
+
+        `wrench` (nbody, 6) is a force [N] and then a torque [N m] on every body at its centre of
+        mass, in the world's frame, during this step and no longer; None for none.
 
         A step that ends in a state that is not finite, or faster than `MAX_SPEED`, is discarded:
         the world keeps the state it had and `faults.diverged` counts it.

@@ -18,13 +18,16 @@ R = TypeVar("R")
 _CPU_OPTIONS = {"xla_cpu_use_fusion_emitters": False}
 
 
-def jit(fun: Callable[P, R], **options: Any) -> Callable[P, R]:
+def jit(fun: Callable[P, R], *, draws: bool = False, **options: Any) -> Callable[P, R]:
     """`jax.jit` with the compiler options of the default backend.
+
+    `draws` is for a program that draws pictures: ray casting is six times faster with the fusion
+    emitters that MJX is a little faster without.
 
     `options` are those of `jax.jit`, such as `static_argnums`, `donate_argnums` or `in_shardings`;
     `compiler_options` among them are added to ours and win.
     """
-    ours = _CPU_OPTIONS if jax.default_backend() == "cpu" else {}
+    ours = _CPU_OPTIONS if jax.default_backend() == "cpu" and not draws else {}
     compiler = ours | options.pop("compiler_options", {})
     return jax.jit(fun, compiler_options=compiler or None, **options)
 

@@ -28,6 +28,8 @@ from mjxsim.physics.line_search import exact_line_search
 from mjxsim.physics.overrides import check_fields, leaf_of, replaced
 from mjxsim.physics.tendons import joint_tendons
 
+_FAINT = np.array([mujoco.mjMINIMP, mujoco.mjMINIMP, 1.0, 0.5, 1.0], np.float32)  # solimp
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class MjxJax:
@@ -65,13 +67,21 @@ class MjxJax:
         return self._read(model, data, Faults.none())
 
     @collector_paused()
-    def step(self, overrides: Overrides, physics: PhysicsState, ctrl: jax.Array) -> PhysicsState:
+    def step(
+        self,
+        overrides: Overrides,
+        physics: PhysicsState,
+        ctrl: jax.Array,
+        wrench: jax.Array | None = None,
+    ) -> PhysicsState:
         model, t = self._bind(overrides)
         base = t.replace(
             ctrl=jnp.asarray(ctrl, jnp.float32),
             mocap_pos=physics.mocap_pos,
             mocap_quat=physics.mocap_quat,
         )
+        if wrench is not None:
+            base = base.replace(xfrc_applied=jnp.asarray(wrench, jnp.float32))
 
         def substep(carry: Carry, _: None) -> tuple[Carry, None]:
             data = base.replace(**vars(carry))
@@ -111,8 +121,15 @@ class MjxJax:
             rows = np.ones(self.model.nv, bool)
             model = model.tree_replace({"_impl.dof_hasfrictionloss": rows})
             template = mjx.make_data(model)
-            loss = jnp.maximum(overrides["dof_frictionloss"], mujoco.mjMINVAL)
-            overrides = {**overrides, "dof_frictionloss": loss}
+            loss = jnp.asarray(overrides["dof_frictionloss"])
+            solimp = jnp.asarray(overrides.get("dof_solimp", model.dof_solimp))
+            overrides = {
+                **overrides,
+                "dof_frictionloss": jnp.maximum(loss, mujoco.mjMINVAL),
+                # A row of nothing still holds a joint that is at rest in Newton's first iterations,
+                # and a cube that lands then runs out of them: give it the least impedance.
+                "dof_solimp": jnp.where((loss > 0.0)[:, None], solimp, _FAINT),
+            }
         parameters = {f.name for f in mjx.Model.fields()}
         parameters |= {f"opt.{f.name}" for f in mjx.Option.fields()}
         for field in overrides:

@@ -76,9 +76,17 @@ class MujocoC:
         faults = Faults.none().add(bad, contact, constraint)
         return self._state(out, ctrl, mocap_pos, mocap_quat, faults)
 
-    def step(self, overrides: Overrides, physics: PhysicsState, ctrl: jax.Array) -> PhysicsState:
+    def step(
+        self,
+        overrides: Overrides,
+        physics: PhysicsState,
+        ctrl: jax.Array,
+        wrench: jax.Array | None = None,
+    ) -> PhysicsState:
         drive = (ctrl, physics.mocap_pos.ravel(), physics.mocap_quat.ravel())
         inputs = {"row": physics.raw["row"], "drive": jnp.concatenate(drive)}
+        if wrench is not None:
+            inputs["wrench"] = wrench.ravel()
         out = self._call(self._host_step, overrides, inputs)
         bad, contact, constraint, lost = out["faults"]
         faults = physics.faults.add(bad, contact, constraint)
@@ -180,6 +188,8 @@ class MujocoC:
         with self._pool.borrow(n, overrides) as batch:
             batch.state[:] = before
             batch.state[:, self._pool.drive_columns] = inputs["drive"]
+            if "wrench" in inputs:
+                batch.state[:, self._pool.wrench_columns] = inputs["wrench"]
             batch.warning[:] = 0
             error = _run(batch.step, nstep=self.substeps, stage=self._pool.stage)
             warning = batch.warning[..., 1] > 0  # counts; [..., 0] is the last offender
@@ -195,6 +205,8 @@ class MujocoC:
             faults = np.stack([bad, warning[:, _CONTACT_FULL], full, lost], axis=1)
             out = self._read(batch, faults.astype(np.int32))
             out["sensordata"][np.ix_(bad, self._pool.stale)] = 0.0
+            if "wrench" in inputs:  # a state keeps what is applied to it, and this was for once
+                out["row"].view(np.float64)[:, self._pool.wrench_columns] = 0.0
             return out
 
     def _read(self, batch: Batch, faults: np.ndarray) -> dict[str, np.ndarray]:
@@ -230,6 +242,7 @@ class _BatchPool:
         self.rest = _rest(model)
         self.start_columns = _columns(model, *_START)
         self.drive_columns = _columns(model, *_DRIVE)
+        self.wrench_columns = _columns(model, mujoco.mjtState.mjSTATE_XFRC_APPLIED)
         self.stale = stale_sensors(model)
         # The stage up to which a step's results are brought to its end: positions, and velocities
         # where a sensor looks at them.
