@@ -29,8 +29,7 @@ from mjxsim.evaluation import (
 from mjxsim.evaluation.episodes import Tally, episode_keys
 from mjxsim.evaluation.metrics import summarize
 from mjxsim.learning import checkpoint
-from mjxsim.learning.normalize import Normalizer
-from mjxsim.learning.ppo import PolicyParams, PPOConfig, make_network
+from mjxsim.learning.ppo import PPOConfig, make_actor
 from mjxsim.rendering import NoRendererError, gl
 from mjxsim.runs.load import identity
 from mjxsim.tasks.reach import ReachConfig
@@ -154,7 +153,7 @@ def test_a_broken_lane_fails_by_name_and_harms_no_other(reach):
         def policy(obs: jax.Array) -> jax.Array:
             return jnp.where(obs[:, right, None] > limit, jnp.nan, wiggle(obs))
 
-        return run_episodes(reach, from_observations(policy), keys, jax.random.key(1))
+        return run_episodes(reach, from_observations(reach, policy), keys, jax.random.key(1))
 
     broken, intact = (jax.device_get(run(jnp.float32(limit))) for limit in (0.0, 10.0))
     bad = broken.invalid_action
@@ -247,9 +246,7 @@ def run_directory(reach, tmp_path_factory) -> pathlib.Path:
     config = TrainConfig(
         task="reach", task_config=SHORT, engine="c", ppo=PPOConfig(hidden=(16,)), seed=1
     )
-    network, size = make_network(config.ppo, reach.action_size), reach.observation_size
-    params = network.init(jax.random.key(5), jnp.zeros(size))
-    policy = PolicyParams(params, Normalizer.init(size))
+    policy = make_actor(config.ppo, reach).init(jax.random.key(5))
     directory = tmp_path_factory.mktemp("run")
     metadata = {"identity": identity(config, reach), "config": configs.to_json(config)}
     checkpoint.save(directory / "checkpoints", 1234, {"policy": policy}, metadata)

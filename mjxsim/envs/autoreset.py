@@ -14,7 +14,8 @@ def reset_batch(env: Env, key: jax.Array, num_envs: int) -> State:
 def step_autoreset(env: Env, state: State, action: jax.Array) -> tuple[State, Transition]:
     """Steps every world, then restarts those whose episode ended.
 
-    A restarted world has a new key, start, goal and overrides; nothing of the old episode remains.
+    A restarted world has a new key, start, goal and overrides; nothing of the old episode remains
+    but what is drawn per session and the schedule's progress (`Env.restart`).
     `transition.next_obs` is the true last observation, before the restart; `state.obs` is what the
     next action should see.
 
@@ -23,12 +24,15 @@ def step_autoreset(env: Env, state: State, action: jax.Array) -> tuple[State, Tr
       state: a batch, as `reset_batch` returns.
       action: (num_envs, action_size).
     """
-    state, transition = jax.vmap(env.step)(state, action)
-    return reset_done(env, state, transition.terminated | transition.truncated), transition
+    state, transition = jax.vmap(env.advance)(state, action)
+    state = reset_done(env, state, transition.terminated | transition.truncated)
+    return jax.vmap(env.look)(state), transition
 
 
-def reset_done(env: Env, state: State, done: jax.Array) -> State:
-    """Restarts the worlds where `done` (num_envs,), a few at a time.
+def reset_done(env: Env, state: State, done: jax.Array, *, new_world: bool = False) -> State:
+    """Restarts the worlds where `done` (num_envs,), a few at a time; `look` is left to do.
+
+    With `new_world` they are reset from their keys, as if they had not been before.
 
     Episodes end spread over time, so a step usually restarts a handful of worlds: resetting them
     in chunks costs in proportion to their number, where resetting all and selecting would cost a
@@ -45,7 +49,9 @@ def reset_done(env: Env, state: State, done: jax.Array) -> State:
         rank = jnp.cumsum(left) - 1  # among the worlds that are left
         now = left & (rank < chunk)
         worlds = jnp.sort(jnp.where(now, jnp.arange(num_envs), num_envs - 1))[:chunk]
-        fresh = jax.vmap(env.reset)(state.key[worlds])
+        ended = jax.tree.map(lambda x: x[worlds], state)
+        begin = (lambda world: env.start(world.key)) if new_world else env.start_next
+        fresh = jax.vmap(begin)(ended)
 
         # Selecting from a gather is vector code; XLA on CPU scatters one element at a time.
         def replace(old: jax.Array, new: jax.Array) -> jax.Array:

@@ -16,10 +16,11 @@ from gymnasium.error import ResetNeeded
 
 from mjxsim.control import ControlConfig
 from mjxsim.control.base import ControlMode
-from mjxsim.envs.env import Env, State, Transition
+from mjxsim.envs.env import Env, Observation, State, Transition
 from mjxsim.envs.make import make
+from mjxsim.envs.pixels import IMAGES, CameraConfig
 from mjxsim.naming import unknown
-from mjxsim.physics import jit
+from mjxsim.randomization.config import RandomizationConfig
 from mjxsim.rendering import GLRenderer
 from mjxsim.tasks import registry as tasks
 
@@ -38,7 +39,11 @@ class Drawing:
     width: int = 640  # [pixels]
 
 
-class GymEnv(gymnasium.Env[np.ndarray, np.ndarray]):
+# The vector of an environment without cameras, or a dictionary; see `single_spaces`.
+NumpyObservation = np.ndarray | dict[str, np.ndarray]
+
+
+class GymEnv(gymnasium.Env[NumpyObservation, np.ndarray]):
     """A task on a robot, one world at a time, as gymnasium wants it.
 
     `info` holds `is_success` (bool), whether the task's condition has been met in this episode, at
@@ -51,6 +56,10 @@ class GymEnv(gymnasium.Env[np.ndarray, np.ndarray]):
       robot: a name from the robot registry.
       engine: "c" steps one world fastest; also "mjx", "warp" and "auto".
       control: a control mode such as "ee_delta", or a whole `ControlConfig`.
+      cameras: what is observed in pictures; nothing if None. Observations are then dictionaries,
+        see `single_spaces`.
+      channels_first: whether those pictures are (channels, height, width), as torch has them.
+      randomization: what differs from episode to episode; nothing if None.
       render_mode: None or "rgb_array".
       camera: the name of a camera of the scene, for `render`.
       height: of a picture [pixels].
@@ -72,6 +81,9 @@ class GymEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         *,
         engine: str = "c",
         control: ControlConfig | ControlMode | None = None,
+        cameras: CameraConfig | None = None,
+        channels_first: bool = False,
+        randomization: RandomizationConfig | None = None,
         render_mode: str | None = None,
         camera: str = "front",
         height: int = 480,
@@ -84,10 +96,11 @@ class GymEnv(gymnasium.Env[np.ndarray, np.ndarray]):
                 "AsyncVectorEnv(..., context='spawn')"
             )
         check_render_mode(render_mode)
-        self.env = build_env(task, robot, engine, control, config)
+        self.env = build_env(task, robot, engine, control, config, randomization, cameras)
         self.metadata = {**self.metadata, "render_fps": frame_rate(self.env)}
         self.render_mode = render_mode
-        self.observation_space, self.action_space = single_spaces(self.env)
+        self.observation_space, self.action_space = single_spaces(self.env, channels_first)
+        self._channels_first = channels_first
         self._drawing = Drawing(camera, height, width)
         self._renderer: GLRenderer | None = None
         self._metrics = metric_names(self.env)
@@ -100,40 +113,48 @@ class GymEnv(gymnasium.Env[np.ndarray, np.ndarray]):
             state = self.env.reset(key)
             return state, self.env.instruction(state)
 
-        def step(state: State, action: jax.Array) -> tuple[State, jax.Array, jax.Array]:
+        def restart(state: State) -> tuple[State, jax.Array]:
+            state = self.env.restart(state)
+            return state, self.env.instruction(state)
+
+        def step(state: State, action: jax.Array) -> tuple[State, jax.Array]:
             state, t = self.env.step(state, action)
             # Two arrays to fetch rather than twenty.
             ends = jnp.stack([t.reward, t.terminated, t.truncated])
             metrics = jnp.stack([t.metrics[k] for k in self._metrics])
-            return state, t.next_obs, jnp.concatenate([ends, metrics])
+            return state, jnp.concatenate([ends, metrics])
 
-        self._step = jit(step)
-        self._reset = jit(reset)
+        self._step = self.env.jit(step)
+        self._reset = self.env.jit(reset)
+        self._restart = self.env.jit(restart)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[np.ndarray, Info]:
+    ) -> tuple[NumpyObservation, Info]:
         """Starts an episode.
 
-        With a seed everything that follows is determined; without, the episode follows from the
-        one before, and the first of all from `np_random`.
+        With a seed everything that follows is determined, and what is drawn per session is drawn
+        anew; without, the episode follows from the one before, and the first of all from
+        `np_random`.
         """
         super().reset(seed=seed)
         check_options(options, ())
-        if seed is not None:
-            key = seed_key(seed)
-        elif self._state is not None:
-            key = self._state.key
-        else:
-            key = seed_key(int(self.np_random.integers(2**32)))
         with self._place():
-            self._state, instruction = self._reset(key)
+            if seed is not None:
+                self._state, instruction = self._reset(seed_key(seed))
+            elif self._state is None:
+                drawn = int(self.np_random.integers(2**32))
+                self._state, instruction = self._reset(seed_key(drawn))
+            elif self.env.lasting:
+                self._state, instruction = self._restart(self._state)
+            else:  # the same, without compiling another program for it
+                self._state, instruction = self._reset(self._state.key)
         self._over = False
         self._instruction = self.env.task.instructions[int(instruction)]
         info: Info = {"is_success": False, "instruction": self._instruction}
-        return np.array(self._state.obs), info
+        return self._observation(self._state), info
 
-    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, Info]:
+    def step(self, action: np.ndarray) -> tuple[NumpyObservation, float, bool, bool, Info]:
         """Applies an action (action_size,) in [-1, 1] for one control step.
 
         Raises:
@@ -144,13 +165,13 @@ class GymEnv(gymnasium.Env[np.ndarray, np.ndarray]):
             raise ResetNeeded("no episode is running: call reset() first")
         action = check_action(action, (self.env.action_size,))
         with self._place():
-            self._state, obs, numbers = self._step(self._state, jnp.asarray(action))
+            self._state, numbers = self._step(self._state, jnp.asarray(action))
         reward, terminated, truncated, *metrics = np.asarray(numbers).tolist()
         self._over = bool(terminated or truncated)
         info: Info = dict(zip(self._metrics, metrics, strict=True))
         info["is_success"] = info.pop("success") > 0
         info["instruction"] = self._instruction
-        return np.array(obs), reward, bool(terminated), bool(truncated), info
+        return self._observation(self._state), reward, bool(terminated), bool(truncated), info
 
     def render(self) -> np.ndarray | None:
         """A picture, uint8 (height, width, 3); None without a render mode.
@@ -169,6 +190,9 @@ class GymEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         world = jax.device_get((p.qpos, p.mocap_pos, p.mocap_quat, self._state.overrides))
         return self._renderer.render(*world)
 
+    def _observation(self, state: State) -> NumpyObservation:
+        return as_numpy(self.env.observation(state), channels_first=self._channels_first)
+
     def close(self) -> None:
         """Frees the renderer; closing twice is allowed."""
         if self._renderer is not None:
@@ -182,6 +206,8 @@ def build_env(
     engine: str,
     control: ControlConfig | ControlMode | None,
     fields: dict[str, Any],
+    randomization: RandomizationConfig | None = None,
+    cameras: CameraConfig | None = None,
     *,
     announce: bool = False,
 ) -> Env:
@@ -196,13 +222,48 @@ def build_env(
         if name not in valid:
             raise ValueError(unknown(f"setting of {task}", name, valid))
     config = config_class(**fields)
-    return make(task, robot, engine, config=config, control=control, announce=announce)
+    return make(
+        task,
+        robot,
+        engine,
+        config=config,
+        control=control,
+        cameras=cameras,
+        randomization=randomization,
+        announce=announce,
+    )
 
 
-def single_spaces(env: Env) -> tuple[spaces.Box, spaces.Box]:
-    """The observation and the action space of one world; float32."""
-    observation = spaces.Box(-np.inf, np.inf, (env.observation_size,), np.float32)
-    return observation, spaces.Box(-1.0, 1.0, (env.action_size,), np.float32)
+def single_spaces(env: Env, channels_first: bool = False) -> tuple[spaces.Space, spaces.Box]:
+    """The observation and the action space of one world.
+
+    Without cameras an observation is a float32 vector. With them it is a dictionary:
+    "observation.state", the parts of that vector that are not hidden, and
+    "observation.images.<camera>", uint8 (height, width, 3 * frames), or channels first.
+    """
+    action = spaces.Box(-1.0, 1.0, (env.action_size,), np.float32)
+    seen = jax.eval_shape(lambda key: env.observation(env.reset(key)), jax.random.key(0))
+
+    def space(shape: tuple[int, ...]) -> spaces.Box:
+        if len(shape) == 1:
+            return spaces.Box(-np.inf, np.inf, shape, np.float32)
+        return spaces.Box(0, 255, (shape[2], *shape[:2]) if channels_first else shape, np.uint8)
+
+    if not isinstance(seen, dict):
+        return space(seen.shape), action
+    return spaces.Dict({name: space(value.shape) for name, value in seen.items()}), action
+
+
+def as_numpy(observation: Observation, *, channels_first: bool) -> NumpyObservation:
+    """What `Env.observation` gives, of one world or of many, as gymnasium hands it out: a copy."""
+    if not isinstance(observation, dict):
+        return np.array(observation)
+
+    def entry(name: str, value: np.ndarray) -> np.ndarray:
+        picture = name.startswith(IMAGES)
+        return np.array(np.moveaxis(value, -1, -3) if picture and channels_first else value)
+
+    return {name: entry(name, value) for name, value in jax.device_get(observation).items()}
 
 
 def metric_names(env: Env) -> list[str]:

@@ -6,7 +6,13 @@ import numpy as np
 from mjxsim import control as controllers
 from mjxsim.control import ControlConfig, ControlMode
 from mjxsim.envs.env import Env, Randomizer
+from mjxsim.envs.pixels import CameraConfig, Eyes
 from mjxsim.physics import Engine, make_engine
+from mjxsim.randomization import physics_randomizer, prepare
+from mjxsim.randomization.actuation import Actuators
+from mjxsim.randomization.config import RandomizationConfig
+from mjxsim.randomization.pushes import Pushes
+from mjxsim.randomization.sensing import Sensors
 from mjxsim.robots import registry as robots
 from mjxsim.robots.base import RobotSpec
 from mjxsim.tasks import TaskConfig
@@ -20,6 +26,8 @@ def make(
     *,
     config: TaskConfig | None = None,
     control: ControlConfig | ControlMode | None = None,
+    cameras: CameraConfig | None = None,
+    randomization: RandomizationConfig | None = None,
     randomizer: Randomizer | None = None,
     announce: bool = True,
 ) -> Env:
@@ -32,12 +40,15 @@ def make(
       config: the task's configuration; its defaults if None.
       control: the controller's configuration, or a control mode such as "joint_delta" with
         defaults for the rest; "ee_delta" if None.
-      randomizer: draws per-world model fields at each reset.
+      cameras: what is observed in pictures; None for nothing.
+      randomization: what differs from world to world; nothing if None.
+      randomizer: a function of your own that draws model fields, from (key, nominal model, width);
+        as often as `randomization.physics_frequency` says.
       announce: print which engine "auto" chose, and why.
 
     Raises:
-      ValueError: an unknown name (with the nearest valid one), another task's configuration, or a
-        robot with fewer arms than the task needs.
+      ValueError: an unknown name (with the nearest valid one), another task's configuration, a
+        robot with fewer arms than the task needs, or a randomization that does not fit the scene.
       RuntimeError: the engine is not installed.
     """
     if isinstance(control, str):
@@ -52,9 +63,11 @@ def make(
     tasks.check_robot(task, spec)
     config = config.for_robot(spec)
     control = control or ControlConfig()
+    random = randomization or RandomizationConfig()
     scene = task_class.scene(config, spec)
     if control.torque:
         controllers.torque_driven(scene, spec)
+    prepare(scene, random.physics, spec)
     model = scene.compile()
     substeps = round(config.control_dt / model.opt.timestep)
     if substeps < 1 or not np.isclose(substeps * model.opt.timestep, config.control_dt):
@@ -64,18 +77,34 @@ def make(
         )
     built = task_class.build(config, spec, model)
     controller = controllers.build(control, spec, model, config.control_dt)
-    repeats = substeps if controller.every_substep else 1
+    if random.physics.entries():
+        if randomizer is not None:
+            raise ValueError("give a randomizer of your own or randomization.physics, not both")
+        randomizer = physics_randomizer(random.physics, model, spec)
+    repeats = random.actuation.calls(substeps, model.opt.timestep)
+    repeats = substeps if controller.every_substep else repeats
     physics = make_engine(engine, model, substeps // repeats, announce=announce)
+    layout = _layout(built, physics)
+    eyes = None
+    if cameras and cameras.names:
+        eyes = Eyes.build(cameras, random.visual, model, spec, layout, announce=announce)
+    actuators = Actuators(random.actuation, config.control_dt / repeats)
     return Env(
         name=f"{task}/{spec.name}",
         task=built,
         robot=spec,
         controller=controller,
         engine=physics,
-        observation_layout=_layout(built, physics),
+        observation_layout=layout,
         touch=np.array([model.sensor(n).adr[0] for a in spec.arms for n in a.finger_touch_sensors]),
-        randomizer=randomizer,
+        eyes=eyes,
         repeats=repeats,
+        randomizer=randomizer,
+        frequency=random.physics_frequency,
+        schedule=random.width,
+        actuators=actuators if random.actuation.active else None,
+        sensors=Sensors.build(random.sensors, layout, config.control_dt),
+        pushes=Pushes.build(random.pushes, model, spec, config.control_dt),
     )
 
 

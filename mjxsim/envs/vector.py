@@ -15,11 +15,13 @@ from gymnasium.vector.utils import batch_space
 from mjxsim.control import ControlConfig
 from mjxsim.control.base import ControlMode
 from mjxsim.envs.autoreset import reset_done
-from mjxsim.envs.env import Env, State
+from mjxsim.envs.env import Env, Observation, State
 from mjxsim.envs.gym_env import (
     NO_RENDER_MODE,
     Drawing,
     Info,
+    NumpyObservation,
+    as_numpy,
     build_env,
     check_action,
     check_options,
@@ -29,8 +31,9 @@ from mjxsim.envs.gym_env import (
     new_renderer,
     single_spaces,
 )
+from mjxsim.envs.pixels import CameraConfig
 from mjxsim.naming import unknown
-from mjxsim.physics import jit
+from mjxsim.randomization.config import RandomizationConfig
 from mjxsim.rendering import GLRenderer
 
 
@@ -41,6 +44,9 @@ def make_vec(
     engine: str = "auto",
     *,
     control: ControlConfig | ControlMode | None = None,
+    cameras: CameraConfig | None = None,
+    channels_first: bool = False,
+    randomization: RandomizationConfig | None = None,
     autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
     render_mode: str | None = None,
     camera: str = "front",
@@ -57,6 +63,10 @@ def make_vec(
       robot: a name from the robot registry.
       engine: "auto", "c", "mjx" or "warp".
       control: a control mode such as "ee_delta", or a whole `ControlConfig`.
+      cameras: what is observed in pictures; nothing if None. Observations are then dictionaries,
+        see `gym_env.single_spaces`.
+      channels_first: whether those pictures are (channels, height, width), as torch has them.
+      randomization: what differs from world to world; nothing if None.
       autoreset_mode: see `BatchedVectorEnv`.
       render_mode: None or "rgb_array".
       camera: the name of a camera of the scene, for `render`.
@@ -70,14 +80,18 @@ def make_vec(
       RuntimeError: the engine is not installed.
     """
     check_render_mode(render_mode)
-    env = build_env(task, robot, engine, control, config, announce=announce)
-    drawing = Drawing(camera, height, width)
+    env = build_env(task, robot, engine, control, config, randomization, cameras, announce=announce)
     return BatchedVectorEnv(
-        env, num_envs, autoreset_mode=autoreset_mode, render_mode=render_mode, drawing=drawing
+        env,
+        num_envs,
+        autoreset_mode=autoreset_mode,
+        render_mode=render_mode,
+        drawing=Drawing(camera, height, width),
+        channels_first=channels_first,
     )
 
 
-class BatchedVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
+class BatchedVectorEnv(VectorEnv[NumpyObservation, np.ndarray, np.ndarray]):
     """`num_envs` worlds of one `Env`, in and out as numpy.
 
     Seeds, infos and dtypes are those of gymnasium's `SyncVectorEnv` over the scalar environment:
@@ -106,6 +120,7 @@ class BatchedVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
         render_mode: str | None = None,
         drawing: Drawing | None = None,
+        channels_first: bool = False,
     ) -> None:
         if num_envs < 1:
             raise ValueError(f"a vector environment needs at least 1 world, got {num_envs}")
@@ -118,7 +133,8 @@ class BatchedVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             "render_fps": frame_rate(env),
             "autoreset_mode": mode,
         }
-        self.single_observation_space, self.single_action_space = single_spaces(env)
+        self.single_observation_space, self.single_action_space = single_spaces(env, channels_first)
+        self._channels_first = channels_first
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._drawing = drawing or Drawing(height=240, width=320)
@@ -127,28 +143,37 @@ class BatchedVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self._state: State | None = None
         self._over = np.zeros(num_envs, bool)  # episodes that ended at the last step
 
-        def step(
-            state: State, action: jax.Array, over: jax.Array
-        ) -> tuple[State, tuple[jax.Array, ...]]:
+        def step(state: State, action: jax.Array, over: jax.Array) -> tuple[State, tuple[Any, ...]]:
             asked = jax.vmap(env.instruction)(state)
-            state, t = jax.vmap(env.step)(state, action)
+            state, t = jax.vmap(env.advance)(state, action)
+            last = env.observation(state)
             if mode is AutoresetMode.SAME_STEP:
-                state = reset_done(env, state, t.terminated | t.truncated)
+                ended = t.terminated | t.truncated
+                # The last pictures of an episode are drawn where there are some to hand out.
+                look = jax.vmap(lambda s: env.observation(env.look(s)))
+                last = jax.lax.cond(ended.any(), look, env.observation, state)
+                state = reset_done(env, state, ended)
             elif mode is AutoresetMode.NEXT_STEP:
                 state = reset_done(env, state, over)
+            state = jax.vmap(env.look)(state)
             ends = jnp.stack([t.reward, t.terminated, t.truncated])
             metrics = jnp.stack([t.metrics[k] for k in self._metrics])
             asked = jnp.stack([asked, jax.vmap(env.instruction)(state)])
-            return state, (state.obs, t.next_obs, jnp.concatenate([ends, metrics]), asked)
+            return state, (env.observation(state), last, jnp.concatenate([ends, metrics]), asked)
 
-        def reset(state: State, keys: jax.Array, mask: jax.Array) -> State:
+        def start_some(state: State, keys: jax.Array, mask: jax.Array) -> State:
             key = jnp.where(mask, keys, state.key)
-            return reset_done(env, dataclasses.replace(state, key=key), mask)
+            state = reset_done(env, dataclasses.replace(state, key=key), mask, new_world=True)
+            return jax.vmap(env.look)(state)
 
-        self._step = jit(step, donate_argnums=0)
-        self._reset_some = jit(reset)
-        self._reset_all = jit(jax.vmap(env.reset))
-        self._asked = jit(jax.vmap(env.instruction))
+        def restart_some(state: State, mask: jax.Array) -> State:
+            return jax.vmap(env.look)(reset_done(env, state, mask))
+
+        self._step = env.jit(step, donate_argnums=0)
+        self._start_all = env.jit(jax.vmap(env.reset))
+        self._start_some = env.jit(start_some)
+        self._restart_some = env.jit(restart_some)
+        self._asked = env.jit(jax.vmap(env.instruction))
         self._sentences = np.array(env.task.instructions, object)
 
     def reset(
@@ -156,12 +181,13 @@ class BatchedVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         *,
         seed: int | Sequence[int | None] | None = None,
         options: dict[str, Any] | None = None,
-    ) -> tuple[np.ndarray, Info]:
+    ) -> tuple[NumpyObservation, Info]:
         """Starts an episode in every world.
 
         Args:
-          seed: s seeds world i with s + i; a sequence gives each world its own. A world without a
-            seed goes on from the episode before, and from `np_random` at first.
+          seed: s seeds world i with s + i; a sequence gives each world its own. With a seed also
+            what is drawn per session is drawn anew; a world without one goes on from the episode
+            before, and from `np_random` at first.
           options: `reset_mask`, bool (num_envs,), restarts only those worlds.
 
         Raises:
@@ -171,19 +197,24 @@ class BatchedVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         check_options(options, ("reset_mask",))
         mask = self._check_mask((options or {}).get("reset_mask"))
         super().reset(seed=seed if isinstance(seed, int) else None)
-        keys = self._keys(seed)
-        if self._state is None or mask.all():
-            self._state = self._reset_all(keys)
+        keys, given = self._keys(seed)
+        # A world that keeps nothing but its key restarts as a new one from that key.
+        new = mask & given if self._state is not None and self.env.lasting else mask
+        if self._state is None or new.all():
+            self._state = self._start_all(keys)
         else:
-            self._state = self._reset_some(self._state, keys, jnp.asarray(mask))
+            if new.any():
+                self._state = self._start_some(self._state, keys, jnp.asarray(new))
+            if (mask & ~new).any():
+                self._state = self._restart_some(self._state, jnp.asarray(mask & ~new))
         self._over = self._over & ~mask
         asked = self._sentences[np.asarray(self._asked(self._state))]
         info = {"is_success": np.zeros(self.num_envs, bool), "instruction": asked}
-        return np.array(self._state.obs), _masked(info, mask)
+        return self._numpy(self.env.observation(self._state)), _masked(info, mask)
 
     def step(
         self, actions: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, Info]:
+    ) -> tuple[NumpyObservation, np.ndarray, np.ndarray, np.ndarray, Info]:
         """Applies actions (num_envs, action_size) in [-1, 1] for one control step.
 
         Raises:
@@ -201,7 +232,7 @@ class BatchedVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         actions = check_action(actions, (self.num_envs, self.env.action_size))
         over = jnp.asarray(self._over)
         self._state, results = self._step(self._state, jnp.asarray(actions), over)
-        obs, last_obs, numbers, asked = jax.device_get(results)
+        obs, last, numbers, asked = jax.device_get(results)
         # SyncVectorEnv's dtypes: float64 rewards and metrics.
         reward, terminated, truncated, *metrics = numbers.astype(np.float64)
         terminated, truncated = terminated > 0, truncated > 0
@@ -213,9 +244,9 @@ class BatchedVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         info: Info = dict(zip(self._metrics, metrics, strict=True))
         info["is_success"] = info.pop("success") > 0
         info["instruction"], now = self._sentences[asked]
-        infos = self._infos(info, stepped, last_obs)
+        infos = self._infos(info, stepped, self._numpy(last))
         infos |= _masked({"instruction": now}, np.ones_like(stepped))
-        return np.array(obs), reward, terminated, truncated, infos
+        return self._numpy(obs), reward, terminated, truncated, infos
 
     def render(self) -> tuple[np.ndarray, ...] | None:
         """One picture per world, uint8 (height, width, 3); None without a render mode.
@@ -241,14 +272,17 @@ class BatchedVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             self._renderer.close()
             self._renderer = None
 
-    def _infos(self, info: Info, stepped: np.ndarray, last_obs: np.ndarray) -> Info:
+    def _numpy(self, observation: Observation) -> NumpyObservation:
+        return as_numpy(observation, channels_first=self._channels_first)
+
+    def _infos(self, info: Info, stepped: np.ndarray, last: NumpyObservation) -> Info:
         """What SyncVectorEnv would collect: the infos of steps, and of the resets among them."""
         over = self._over
         if self._mode is not AutoresetMode.SAME_STEP or not over.any():
             return _with_resets(info, stepped)
         final_obs = np.full(self.num_envs, None, dtype=object)
         for i in np.flatnonzero(over):
-            final_obs[i] = last_obs[i].copy()
+            final_obs[i] = jax.tree.map(lambda x, i=i: x[i].copy(), last)
         return {
             **_with_resets(info, stepped & ~over),
             **_masked({"final_obs": final_obs, "final_info": _masked(info, over)}, over),
@@ -265,8 +299,8 @@ class BatchedVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             raise ResetNeeded("reset every world before resetting some of them")
         return mask
 
-    def _keys(self, seed: int | Sequence[int | None] | None) -> jax.Array:
-        """One key per world."""
+    def _keys(self, seed: int | Sequence[int | None] | None) -> tuple[jax.Array, np.ndarray]:
+        """One key per world, and which of them are of a seed that was given; bool (num_envs,)."""
         n = self.num_envs
         seeds = [seed + i for i in range(n)] if isinstance(seed, int) else seed
         if seeds is None:
@@ -277,10 +311,11 @@ class BatchedVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         numbers = np.array([0 if s is None else s % 2**32 for s in seeds], np.uint32)
         if self._state is None:
             drawn = self.np_random.integers(2**32, size=n, dtype=np.uint32)
-            return jax.vmap(jax.random.key)(np.where(given, numbers, drawn))
+            return jax.vmap(jax.random.key)(np.where(given, numbers, drawn)), given
         if not given.any():
-            return self._state.key
-        return jnp.where(given, jax.vmap(jax.random.key)(numbers), self._state.key)
+            return self._state.key, given
+        seeded = jax.vmap(jax.random.key)(numbers)
+        return jnp.where(given, seeded, self._state.key), given
 
 
 def _masked(info: Info, mask: np.ndarray) -> Info:

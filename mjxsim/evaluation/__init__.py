@@ -3,7 +3,7 @@
 from mjxsim.evaluation.episodes import Episodes, ObservationPolicy, from_observations, run_episodes
 from mjxsim.evaluation.evaluate import Evaluator, evaluate, evaluate_from_state
 from mjxsim.evaluation.metrics import EvaluationResult, wilson_interval
-from mjxsim.evaluation.video import record_video, record_video_from_state
+from mjxsim.evaluation.video import record_video, record_video_from_state, write_video
 
 __all__ = [
     "Episodes",
@@ -17,4 +17,5 @@ __all__ = [
     "record_video_from_state",
     "run_episodes",
     "wilson_interval",
+    "write_video",
 ]

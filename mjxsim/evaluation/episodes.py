@@ -7,15 +7,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mjxsim.envs import Env, Policy, State, Transition
+from mjxsim.envs import Env, Observation, Policy, State, Transition
 
-# (num_worlds, observation_size) -> (num_worlds, action_size)
-ObservationPolicy = Callable[[jax.Array], jax.Array]
+# What `Env.observation` gives of a batch -> actions (num_worlds, action_size)
+ObservationPolicy = Callable[[Observation], jax.Array]
 
 
-def from_observations(policy: ObservationPolicy) -> Policy:
+def from_observations(env: Env, policy: ObservationPolicy) -> Policy:
     """A policy of observations as a policy of states."""
-    return lambda key, state: policy(state.obs)
+    return lambda key, state: policy(env.observation(state))
 
 
 class Episodes(flax.struct.PyTreeNode):

@@ -15,7 +15,6 @@ from mjxsim.evaluation.episodes import (
     run_episodes,
 )
 from mjxsim.evaluation.metrics import EvaluationResult, summarize
-from mjxsim.physics import jit
 
 P = TypeVar("P")  # a policy's parameters, a pytree
 
@@ -53,7 +52,7 @@ class Evaluator(Generic[P]):
         def run(params: P, keys: jax.Array, policy_key: jax.Array) -> Episodes:
             return run_episodes(env, lambda k, state: policy(params, k, state), keys, policy_key)
 
-        self._run = jit(run)
+        self._run = env.jit(run)
 
     def __call__(self, params: P, *, seed: int) -> EvaluationResult:
         """Runs the episodes of `seed`; the same seed gives the same starts and goals."""
@@ -90,7 +89,7 @@ def evaluate(
     Raises:
       ValueError: fewer than one episode.
     """
-    return evaluate_from_state(env, from_observations(policy), episodes=episodes, seed=seed)
+    return evaluate_from_state(env, from_observations(env, policy), episodes=episodes, seed=seed)
 
 
 def evaluate_from_state(

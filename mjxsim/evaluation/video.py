@@ -1,9 +1,10 @@
 """A policy as an MP4."""
 
+import itertools
 import math
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
 import av
@@ -14,7 +15,6 @@ import numpy as np
 
 from mjxsim.envs import Env, Policy, State
 from mjxsim.evaluation.episodes import ObservationPolicy, episode_keys, from_observations
-from mjxsim.physics import jit
 from mjxsim.rendering import GLRenderer
 
 _BORDER = 4  # [pixels] around an episode's picture, in a colour that says how it stands
@@ -71,7 +71,7 @@ def record_video(
     """
     return record_video_from_state(
         env,
-        from_observations(policy),
+        from_observations(env, policy),
         path,
         episodes=episodes,
         seed=seed,
@@ -120,7 +120,7 @@ def _play(
         done = done | transition.terminated | transition.truncated
         return (after, done), Shots.of(after, done)
 
-    @jit
+    @env.jit
     def play(keys: jax.Array) -> tuple[Shots, Shots, dict[str, jax.Array]]:
         state, done = jax.vmap(env.reset)(keys), jnp.zeros(episodes, bool)
         first = Shots.of(state, done)
@@ -164,8 +164,26 @@ def _frame(picture: np.ndarray, success: bool, ended: bool) -> None:
     picture[:b], picture[-b:], picture[:, :b], picture[:, -b:] = colour, colour, colour, colour
 
 
+def write_video(
+    path: str | os.PathLike[str], pictures: Iterable[np.ndarray], rate: float
+) -> pathlib.Path:
+    """Encodes pictures, uint8 (height, width, 3) with even sizes, as an MP4 at `rate` [1/s].
+
+    The last one stays for half a second. The file is written whole or not at all.
+
+    Raises:
+      ValueError: there is no picture.
+    """
+    path, pictures = pathlib.Path(path), iter(pictures)
+    first = next(pictures, None)
+    if first is None:
+        raise ValueError("a video needs at least 1 picture")
+    _write(path, itertools.chain([first], pictures), first.shape[:2], rate)
+    return path
+
+
 def _write(
-    path: pathlib.Path, pictures: Iterator[np.ndarray], shape: tuple[int, int], rate: float
+    path: pathlib.Path, pictures: Iterator[np.ndarray], shape: tuple[int, ...], rate: float
 ) -> None:
     """Encodes `pictures` of `shape` (height, width) at `rate` [1/s], holding the last one."""
     path.parent.mkdir(parents=True, exist_ok=True)
