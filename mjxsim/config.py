@@ -25,10 +25,12 @@ import tyro
 
 from mjxsim import codec
 from mjxsim.control import ControlConfig
+from mjxsim.envs import CameraConfig
 from mjxsim.learning.hosts import ScaleConfig
 from mjxsim.learning.ppo import PPOConfig
 from mjxsim.learning.sac import SACConfig
 from mjxsim.naming import unknown
+from mjxsim.randomization import RandomizationConfig, Range
 from mjxsim.tasks import TaskConfig
 from mjxsim.tasks import registry as tasks
 
@@ -97,6 +99,8 @@ class TrainConfig:
     output_dir: pathlib.Path | None = None  # default: runs/<task>-<robot>-<time>
     resume: bool = False  # continue the run in output_dir from its last complete checkpoint
     control: ControlConfig = ControlConfig()
+    cameras: CameraConfig = CameraConfig()  # what the actor sees in pictures; nothing by default
+    randomization: RandomizationConfig = RandomizationConfig()  # what differs between worlds
     algorithm: _Algorithm = "ppo"  # of the next two sections, the one that counts
     ppo: PPOConfig = PPOConfig()
     sac: SACConfig = SACConfig()
@@ -219,9 +223,13 @@ def _flatten(data: codec.Encoded, where: str) -> Iterator[tuple[str, codec.Encod
 
 def flags_of(config: object, prefix: str = "") -> Iterator[str]:
     """Every flag that tyro derives from a dataclass with this value."""
-    for name, value in ((f.name, getattr(config, f.name)) for f in dataclasses.fields(config)):  # type: ignore[arg-type]
+    for field in dataclasses.fields(config):  # type: ignore[arg-type]
+        name, value = field.name, getattr(config, field.name)
+        if any(map(dataclasses.is_dataclass, get_args(field.type))) and isinstance(value, tuple):
+            continue  # groups of settings, of which there may be any number, are for a file
         flag = name.replace("_", "-")
-        if dataclasses.is_dataclass(value):
+        # A range is one word of a command line.
+        if dataclasses.is_dataclass(value) and not isinstance(value, Range):
             yield from flags_of(value, f"{prefix}{flag}.")
         else:
             yield f"--{prefix}{flag}"

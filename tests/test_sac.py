@@ -74,11 +74,11 @@ def compile_once() -> Any:
     """Compiles each program once for all tests that use this in the place of session._compile."""
     original, compiled = session._compile, {}
 
-    def compile_(fun: Any, *args: Any, donate: bool = False) -> Any:
+    def compile_(env: Any, fun: Any, *args: Any, donate: bool = False) -> Any:
         sac = fun.__self__
         name = fun.__name__, sac.config, sac.num_envs, sac.env.task.config
         if name not in compiled:
-            compiled[name] = original(fun, *args, donate=donate)
+            compiled[name] = original(env, fun, *args, donate=donate)
         return compiled[name]
 
     return compile_
@@ -87,8 +87,8 @@ def compile_once() -> Any:
 @pytest.fixture(scope="module")
 def subject(env: Env, compile_once: Any) -> Subject:
     sac, key = SAC(env, CONFIG, NUM_ENVS, total_steps=STEPS), jax.random.key(0)
-    start = compile_once(sac.init, key)(key)
-    update = compile_once(sac.update, start, donate=True)
+    start = compile_once(sac.env, sac.init, key)(key)
+    update = compile_once(sac.env, sac.update, start, donate=True)
     return Subject(sac, lambda state: update(jax.tree.map(jnp.copy, state)), start)
 
 
@@ -468,15 +468,20 @@ def test_a_bad_start_and_a_bad_loss_are_one_line(
 ) -> None:
     collected = CONFIG.demonstrations - 1
 
-    def broken(fun: Any, *args: Any, donate: bool = False) -> Any:
+    def broken(env: Any, fun: Any, *args: Any, donate: bool = False) -> Any:
         def init(key: jax.Array) -> SACState:
-            state = compile_once(fun, *args)(key)
+            state = compile_once(env, fun, *args)(key)
             shown = state.demonstrations.replace(episodes=jnp.int32(collected))
             return state.replace(demonstrations=shown)
 
-        if fun.__name__ == "init":
-            return init
-        return lambda state: (state, {"critic_loss": np.float32(np.nan)})
+        class Update:
+            def __call__(self, state: SACState) -> Any:
+                return state, {"critic_loss": np.float32(np.nan)}
+
+            def memory_analysis(self) -> None:
+                return None
+
+        return init if fun.__name__ == "init" else Update()
 
     monkeypatch.setattr(session, "_compile", broken)
     argv = ["--config", str(RunDir(finished).config), "--output-dir", str(tmp_path / "run")]

@@ -48,11 +48,11 @@ def compile_once() -> Any:
     """
     original, compiled = session._compile, {}
 
-    def compile_(fun: Any, *args: Any, donate: bool = False) -> Any:
+    def compile_(env: Any, fun: Any, *args: Any, donate: bool = False) -> Any:
         ppo = fun.__self__
         name = fun.__name__, ppo.config, ppo.num_envs, ppo.total_steps
         if name not in compiled:
-            compiled[name] = original(fun, *args, donate=donate)
+            compiled[name] = original(env, fun, *args, donate=donate)
         return compiled[name]
 
     return compile_
@@ -391,11 +391,16 @@ def test_loss_that_is_not_finite_stops_before_it_is_saved(
 ) -> None:
     real = session._compile
 
-    def broken(fun: Any, *args: Any, donate: bool = False) -> Any:
-        call = real(fun, *args, donate=donate)
-        if fun.__name__ != "update":
-            return call
-        return lambda state: (call(state)[0], {"policy_loss": np.float32(np.nan)})
+    class Broken:
+        def __init__(self, call: Any) -> None:
+            self.call, self.memory_analysis = call, call.memory_analysis
+
+        def __call__(self, state: Any) -> Any:
+            return self.call(state)[0], {"policy_loss": np.float32(np.nan)}
+
+    def broken(env: Any, fun: Any, *args: Any, donate: bool = False) -> Any:
+        call = real(env, fun, *args, donate=donate)
+        return Broken(call) if fun.__name__ == "update" else call
 
     monkeypatch.setattr(session, "_compile", broken)
     path = tmp_path / "run"

@@ -5,8 +5,8 @@ from typing import Any, Protocol, TypeVar
 
 import flax.struct
 import jax
-import jax.numpy as jnp
 
+from mjxsim.envs import Observation
 from mjxsim.learning.mesh import Shards
 from mjxsim.learning.normalize import Normalizer
 
@@ -80,20 +80,19 @@ class Actor:
 
     Args:
       observation_size: entries of a raw observation.
-      init: (key, observation) -> the network's weights.
-      act: (parameters, raw observations (..., observation_size)) -> the deterministic actions
+      init: key -> the network's weights.
+      act: (parameters, what `Env.observation` gives) -> the deterministic actions
         (..., action_size), in [-1, 1].
     """
 
     def __init__(
         self,
         observation_size: int,
-        init: Callable[[jax.Array, jax.Array], Any],
-        act: Callable[[PolicyParams, jax.Array], jax.Array],
+        init: Callable[[jax.Array], Any],
+        act: Callable[[PolicyParams, Observation], jax.Array],
     ) -> None:
         self._size, self._init, self.act = observation_size, init, act
 
     def init(self, key: jax.Array) -> PolicyParams:
         """Fresh parameters."""
-        weights = self._init(key, jnp.zeros(self._size, jnp.float32))
-        return PolicyParams(weights, Normalizer.init(self._size))
+        return PolicyParams(self._init(key), Normalizer.init(self._size))

@@ -1,5 +1,6 @@
 """Actor and critic networks."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -24,27 +25,147 @@ class MLP(nn.Module):
         return nn.Dense(self.outputs, kernel_init=init)(x)
 
 
+class Seen(flax.struct.PyTreeNode):
+    """What an actor sees of its world, ready for a network."""
+
+    state: jax.Array  # (..., k) the normalized numbers
+    images: dict[str, jax.Array]  # by name: uint8 (..., height, width, channels); may be empty
+
+
+@dataclasses.dataclass(frozen=True)
+class EncoderConfig:
+    """A small convolutional network for each picture, after Mnih et al. 2015 with fewer filters."""
+
+    filters: tuple[int, ...] = (16, 32, 32)
+    kernels: tuple[int, ...] = (8, 4, 3)
+    strides: tuple[int, ...] = (4, 2, 1)
+    features: int = 64  # of all pictures together
+    # Pictures are moved by up to so many pixels while learning (Laskin et al. 2020): one that was
+    # learned from is never seen again exactly so.
+    shift: int = 2
+
+    def __post_init__(self) -> None:
+        """Raise ValueError, one line, for numbers of layers that differ or a size below one."""
+        lengths = {len(self.filters), len(self.kernels), len(self.strides)}
+        if len(lengths) != 1:
+            raise ValueError(
+                "encoder filters, kernels and strides need one entry for each layer, got "
+                f"{self.filters}, {self.kernels} and {self.strides}"
+            )
+        if min(*self.filters, *self.kernels, *self.strides, self.features) < 1 or self.shift < 0:
+            raise ValueError("encoder sizes must be at least 1, and shift at least 0")
+        for kernel, stride in zip(self.kernels, self.strides, strict=True):
+            if kernel % stride:
+                raise ValueError(
+                    f"encoder kernel {kernel} must be a multiple of its stride {stride}"
+                )
+
+    def check_size(self, height: int, width: int) -> None:
+        """Raise ValueError, one line, for a picture of which the layers leave nothing."""
+        left = min(height, width)
+        for kernel, stride in zip(self.kernels, self.strides, strict=True):
+            left = (left - kernel) // stride + 1
+            if left < 1:
+                raise ValueError(
+                    f"pictures of {height} x {width} pixels are too small for the encoder's "
+                    f"kernels {self.kernels} with strides {self.strides}: draw larger ones with "
+                    "--cameras.height and --cameras.width, or choose fewer layers"
+                )
+
+
+class Convolution(nn.Module):
+    """A convolution without padding, (n, height, width, channels), as one product of matrices.
+
+    The kernel is a multiple of the stride. Taken apart into blocks of the stride's size, a patch is
+    a few whole blocks side by side. XLA's CPU backend needs some ten times as long for the gradient
+    of the same thing written as a strided convolution.
+    """
+
+    filters: int
+    kernel: int
+    stride: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        n, height, width, channels = x.shape
+        s, blocks = self.stride, self.kernel // self.stride
+        rows, columns = (height - self.kernel) // s + 1, (width - self.kernel) // s + 1
+        high, wide = rows + blocks - 1, columns + blocks - 1
+        x = x[:, : high * s, : wide * s].reshape(n, high, s, wide, s, channels)
+        x = x.swapaxes(2, 3).reshape(n, high, wide, s * s * channels)
+        patches = [
+            x[:, i : i + rows, j : j + columns] for i in range(blocks) for j in range(blocks)
+        ]
+        init = nn.initializers.orthogonal(2.0**0.5)
+        return nn.Dense(self.filters, kernel_init=init)(jnp.concatenate(patches, axis=-1))
+
+
+class Encoder(nn.Module):
+    """Pictures of any number to features (..., `config.features`)."""
+
+    config: EncoderConfig
+
+    @nn.compact
+    def __call__(self, images: dict[str, jax.Array]) -> jax.Array:
+        c, found = self.config, []
+        for name, picture in images.items():
+            lead = picture.shape[:-3]
+            x = picture.reshape(-1, *picture.shape[-3:]).astype(jnp.float32) / 255.0 - 0.5
+            layers = zip(c.filters, c.kernels, c.strides, strict=True)
+            for i, (filters, kernel, stride) in enumerate(layers):
+                x = nn.relu(Convolution(filters, kernel, stride, name=f"{name}_{i}")(x))
+            found.append(x.reshape(*lead, -1))
+        x = nn.Dense(c.features, kernel_init=nn.initializers.orthogonal(1.0))(
+            jnp.concatenate(found, axis=-1)
+        )
+        return nn.tanh(nn.LayerNorm()(x))
+
+
 class ActorCritic(nn.Module):
     """A Gaussian policy with a standard deviation per action entry, and a value function.
 
-    Input: normalized observations (..., observation_size). Output: `Outputs`.
+    The actor takes what it sees, the critic the whole normalized observation (...,
+    observation_size), of which the actor may see a part only. What it does not see, `hidden`
+    entries, it can learn to tell from the pictures; its policy is given what it believes.
     """
 
     hidden: Sequence[int]
     action_size: int
     initial_log_std: float
+    encoder: EncoderConfig | None = None  # None: there are no pictures
+    unseen: int = 0  # entries of the observation to be told from the pictures
 
-    @nn.compact
-    def __call__(self, obs: jax.Array) -> "Outputs":
-        mean = MLP(self.hidden, self.action_size, 0.01, name="actor")(obs)
-        value = MLP(self.hidden, 1, 1.0, name="critic")(obs)[..., 0]
+    def setup(self) -> None:
+        self.actor = MLP(self.hidden, self.action_size, 0.01)
+        self.critic = MLP(self.hidden, 1, 1.0)
         init = nn.initializers.constant(self.initial_log_std)
-        log_std = self.param("log_std", init, (self.action_size,))
-        return Outputs(Gaussian(mean, jnp.broadcast_to(log_std, mean.shape)), value)
+        self.log_std = self.param("log_std", init, (self.action_size,))
+        if self.encoder is not None:
+            self.eye = Encoder(self.encoder)
+            self.teller = MLP((64,), self.unseen, 1.0)
 
-    def forward(self, params: Any, obs: jax.Array) -> "Outputs":
+    def __call__(self, seen: Seen, obs: jax.Array) -> "Outputs":
+        """Everything, of leading axes that agree."""
+        x, told = seen.state, jnp.zeros((*seen.state.shape[:-1], 0), jnp.float32)
+        if self.encoder is not None:
+            features = self.eye(seen.images)
+            told = self.teller(jnp.concatenate([features, x], axis=-1))
+            # The policy must not bend the belief to its own ends.
+            x = jnp.concatenate([x, features, jax.lax.stop_gradient(told)], axis=-1)
+        mean = self.actor(x)
+        policy = Gaussian(mean, jnp.broadcast_to(self.log_std, mean.shape))
+        return Outputs(policy, self._judge(obs), told)
+
+    def _judge(self, obs: jax.Array) -> jax.Array:
+        return self.critic(obs)[..., 0]
+
+    def forward(self, params: Any, seen: Seen, obs: jax.Array) -> "Outputs":
         """`apply` with the type of what it gives."""
-        return cast(Outputs, self.apply(params, obs))
+        return cast(Outputs, self.apply(params, seen, obs))
+
+    def value(self, params: Any, obs: jax.Array) -> jax.Array:
+        """The value (...) of normalized observations (..., observation_size) alone."""
+        return cast(jax.Array, self.apply(params, obs, method=self._judge))
 
 
 class Gaussian(flax.struct.PyTreeNode):
@@ -73,6 +194,7 @@ class Outputs(flax.struct.PyTreeNode):
 
     policy: Gaussian
     value: jax.Array  # (...), of the discounted return
+    told: jax.Array  # (..., unseen), what the actor believes of what it does not see
 
 
 class SquashedGaussian(flax.struct.PyTreeNode):

@@ -5,6 +5,7 @@ from typing import Self
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from mjxsim.learning.mesh import ONE_DEVICE, Shards
 
@@ -33,6 +34,10 @@ class Normalizer(flax.struct.PyTreeNode):
             mean=self.mean + delta * count / total,
             m2=self.m2 + m2 + delta**2 * self.count * count / total,
         )
+
+    def part(self, entries: np.ndarray) -> Self:
+        """The same for some entries (k,) of an observation alone."""
+        return self.replace(mean=self.mean[entries], m2=self.m2[entries])
 
     def __call__(self, obs: jax.Array) -> jax.Array:
         """Observations (..., n) to zero mean and unit variance, clipped to +-10."""

@@ -15,12 +15,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from mjxsim.envs import Env, State, Transition
-from mjxsim.learning.algorithm import PolicyParams
+from mjxsim.envs import Env, Observation, State, Transition
+from mjxsim.learning.algorithm import Actor, PolicyParams
 from mjxsim.learning.collecting import Running, begin, collect
 from mjxsim.learning.mesh import BY_WORLD, ON_ALL, ONE_DEVICE, Shards
-from mjxsim.learning.networks import ActorCritic
+from mjxsim.learning.networks import ActorCritic, EncoderConfig, Seen
 from mjxsim.learning.normalize import Normalizer
+from mjxsim.learning.seeing import Senses, shifted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +44,10 @@ class PPOConfig:
     max_grad_norm: float = 0.5
     hidden: tuple[int, ...] = (128, 128)
     initial_log_std: float = -0.5
+    encoder: EncoderConfig = EncoderConfig()  # of pictures, where the environment has cameras
+    # Of the squared error, in standard deviations, of what the actor tells from its pictures about
+    # the parts of the observation that it does not see.
+    belief_coefficient: float = 0.5
 
     def __post_init__(self) -> None:
         """Raise ValueError, one line, for a value out of its range."""
@@ -52,7 +57,12 @@ class PPOConfig:
         for name in ("learning_rate", "clip", "max_grad_norm"):
             if not getattr(self, name) > 0.0:
                 raise ValueError(f"ppo {name} must be positive, got {getattr(self, name)}")
-        for name in ("value_coefficient", "entropy_coefficient", "bound_coefficient"):
+        for name in (
+            "value_coefficient",
+            "entropy_coefficient",
+            "bound_coefficient",
+            "belief_coefficient",
+        ):
             if not getattr(self, name) >= 0.0:
                 raise ValueError(f"ppo {name} must be at least 0, got {getattr(self, name)}")
         for name in ("discount", "gae_lambda"):
@@ -76,6 +86,7 @@ class _Sample(flax.struct.PyTreeNode):
     """One decision as the learner needs it; leaves (..., ) with any leading axes."""
 
     obs: jax.Array  # (..., n), raw
+    images: dict[str, jax.Array]  # uint8 (..., height, width, channels)
     action: jax.Array  # (..., m), before clipping to [-1, 1]
     log_prob: jax.Array
     advantage: jax.Array
@@ -101,6 +112,8 @@ class PPO:
                 f"num_envs x unroll_length = {batch}{where} must be a multiple of minibatches "
                 f"({self.config.minibatches})"
             )
+        for height, width, _ in self.senses.pictures.values():
+            self.config.encoder.check_size(height, width)
 
     @property
     def steps_per_update(self) -> int:
@@ -114,7 +127,16 @@ class PPO:
 
     @property
     def network(self) -> ActorCritic:
-        return make_network(self.config, self.env.action_size)
+        return make_network(self.config, self.env)
+
+    @property
+    def actor(self) -> Actor:
+        """What acts with the policy's parameters."""
+        return make_actor(self.config, self.env)
+
+    @property
+    def senses(self) -> Senses:
+        return Senses.of(self.env)
 
     @property
     def optimizer(self) -> optax.GradientTransformation:
@@ -155,7 +177,7 @@ class PPO:
     def _init(self, key: jax.Array) -> TrainState:
         env_key, net_key, stagger_key, key = jax.random.split(key, 4)
         obs = jnp.zeros(self.env.observation_size, jnp.float32)
-        params = self.network.init(net_key, obs)
+        params = self.network.init(net_key, self.senses.blank(), obs)
         running = begin(self.env, self.shards, self.num_envs, env_key, stagger_key)
         return TrainState(
             policy=PolicyParams(params, Normalizer.init(self.env.observation_size)),
@@ -171,12 +193,15 @@ class PPO:
         policy = state.policy
 
         def decide(worlds: State, noise: jax.Array) -> tuple[jax.Array, Any]:
-            out = self.network.forward(policy.params, policy.normalizer(worlds.obs))
+            seen = self.senses.take(policy.normalizer, self.env.observation(worlds))
+            images = shifted(worlds, seen.images, self.config.encoder.shift)
+            seen, obs = Seen(seen.state, images), policy.normalizer(worlds.obs)
+            out = self.network.forward(policy.params, seen, obs)
             action = out.policy.at(noise)
-            return action, (action, out.policy.log_prob(action))
+            return action, (action, out.policy.log_prob(action), images)
 
         running = Running(state.env_state, state.episode_return, state.episode_length)
-        running, transitions, (actions, log_prob), collected = collect(
+        running, transitions, kept, collected = collect(
             self.env,
             shards,
             running,
@@ -186,7 +211,7 @@ class PPO:
             length=self.config.unroll_length,
         )
         normalizer = state.policy.normalizer.update(transitions.obs, shards=shards)
-        samples = self._samples(policy, transitions, actions, log_prob)
+        samples = self._samples(policy, transitions, *kept)
         params, opt_state, losses = self._learn(
             state.policy.params, state.opt_state, state.policy.normalizer, samples, learn_key
         )
@@ -205,13 +230,18 @@ class PPO:
         return state, metrics
 
     def _samples(
-        self, policy: PolicyParams, t: Transition, action: jax.Array, log_prob: jax.Array
+        self,
+        policy: PolicyParams,
+        t: Transition,
+        action: jax.Array,
+        log_prob: jax.Array,
+        images: dict[str, jax.Array],
     ) -> _Sample:
         """Generalized advantage estimates; leaves (unroll_length, num_envs, ...)."""
         c = self.config
 
         def value_of(obs: jax.Array) -> jax.Array:
-            return self.network.forward(policy.params, policy.normalizer(obs)).value
+            return self.network.value(policy.params, policy.normalizer(obs))
 
         value, next_value = value_of(t.obs), value_of(t.next_obs)
         future = jnp.where(t.terminated, 0.0, next_value)
@@ -226,7 +256,7 @@ class PPO:
 
         zero = jnp.zeros_like(delta[0])
         _, advantage = jax.lax.scan(backwards, zero, (delta, carry_on), reverse=True)
-        return _Sample(t.obs, action, log_prob, advantage, advantage + value, value)
+        return _Sample(t.obs, images, action, log_prob, advantage, advantage + value, value)
 
     def _learn(
         self,
@@ -265,7 +295,9 @@ class PPO:
 
     def _loss(self, params: Any, batch: _Sample) -> tuple[jax.Array, dict[str, jax.Array]]:
         c = self.config
-        out = self.network.forward(params, batch.obs)
+        senses = self.senses
+        seen = senses.remember(batch.obs, batch.images)
+        out = self.network.forward(params, seen, batch.obs)
         log_ratio = out.policy.log_prob(batch.action) - batch.log_prob
         ratio = jnp.exp(log_ratio)
         centered = batch.advantage - self.shards.mean(batch.advantage.mean())
@@ -278,6 +310,8 @@ class PPO:
         beyond = jnp.maximum(jnp.abs(out.policy.mean) - 1.0, 0.0)
         loss = policy_loss + c.value_coefficient * value_loss - c.entropy_coefficient * entropy
         loss += c.bound_coefficient * (beyond**2).sum(-1).mean()
+        wrong = ((out.told - batch.obs[..., senses.unseen]) ** 2).sum(-1).mean()
+        loss += c.belief_coefficient * wrong
         losses = {
             "policy_loss": policy_loss,
             "value_loss": value_loss,
@@ -285,15 +319,34 @@ class PPO:
             "approx_kl": ((ratio - 1.0) - log_ratio).mean(),  # Schulman, joschu.net/blog/kl-approx
             "clip_fraction": (jnp.abs(ratio - 1.0) > c.clip).mean(),
         }
+        if senses.pictures:
+            losses["belief_loss"] = wrong / max(1, len(senses.unseen))
         return loss, losses
 
 
-def make_network(config: PPOConfig, action_size: int) -> ActorCritic:
-    """The network of a configuration."""
-    return ActorCritic(config.hidden, action_size, config.initial_log_std)
+def make_network(config: PPOConfig, env: Env) -> ActorCritic:
+    """The network of a configuration for an environment."""
+    senses = Senses.of(env)
+    return ActorCritic(
+        config.hidden,
+        env.action_size,
+        config.initial_log_std,
+        config.encoder if senses.pictures else None,
+        len(senses.unseen),
+    )
 
 
-def act(network: ActorCritic, policy: PolicyParams, obs: jax.Array) -> jax.Array:
-    """The deterministic action, in [-1, 1], for raw observations (..., observation_size)."""
-    out = network.forward(policy.params, policy.normalizer(obs))
-    return jnp.clip(out.policy.mean, -1.0, 1.0)
+def make_actor(config: PPOConfig, env: Env) -> Actor:
+    """What acts in an environment, without the learner around it."""
+    network, senses, size = make_network(config, env), Senses.of(env), env.observation_size
+
+    def init(key: jax.Array) -> Any:
+        return network.init(key, senses.blank(), jnp.zeros(size, jnp.float32))
+
+    def act(policy: PolicyParams, observation: Observation) -> jax.Array:
+        seen = senses.take(policy.normalizer, observation)
+        unknown = jnp.zeros((*seen.state.shape[:-1], size), jnp.float32)  # the critic's; unused
+        out = network.forward(policy.params, seen, unknown)
+        return jnp.clip(out.policy.mean, -1.0, 1.0)
+
+    return Actor(size, init, act)

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from mjxsim.envs import Env, State
+from mjxsim.envs import Env, Observation, State
 from mjxsim.learning import demonstrations
 from mjxsim.learning.algorithm import Actor, PolicyParams
 from mjxsim.learning.collecting import Running, begin, collect
@@ -377,10 +377,14 @@ def make_actor(config: SACConfig, env: Env) -> Actor:
     """What acts: the squashed mean."""
     network = make_network(config, env.action_size)
 
-    def act(policy: PolicyParams, obs: jax.Array) -> jax.Array:
-        return network.forward(policy.params, policy.normalizer(obs)).mode()
+    def init(key: jax.Array) -> Any:
+        return network.init(key, jnp.zeros(env.observation_size, jnp.float32))
 
-    return Actor(env.observation_size, network.init, act)
+    def act(policy: PolicyParams, observation: Observation) -> jax.Array:
+        assert not isinstance(observation, dict)  # refused where the learner is built
+        return network.forward(policy.params, policy.normalizer(observation)).mode()
+
+    return Actor(env.observation_size, init, act)
 
 
 def check_start(config: SACConfig, state: SACState) -> None:

@@ -1,7 +1,6 @@
 """The algorithms by name: what of them a run needs, each from the run's configuration."""
 
 import dataclasses
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -45,16 +44,18 @@ def _build_ppo(config: TrainConfig, env: Env, shards: Shards) -> Algorithm[Any]:
 
 
 def _build_sac(config: TrainConfig, env: Env, shards: Shards) -> Algorithm[Any]:
+    if env.eyes is not None:
+        raise ValueError("algorithm 'sac' does not learn from cameras: use --algorithm ppo")
     return sac.SAC(env, config.sac, config.num_envs, config.total_steps, shards)
 
 
-def _ppo_actor(config: TrainConfig, env: Env) -> Actor:
-    network = ppo.make_network(config.ppo, env.action_size)
-    return Actor(env.observation_size, network.init, functools.partial(ppo.act, network))
-
-
 _KINDS = {
-    "ppo": _Kind(_build_ppo, _ppo_actor, lambda c: c.ppo.hidden, lambda c, state: None),
+    "ppo": _Kind(
+        _build_ppo,
+        lambda c, env: ppo.make_actor(c.ppo, env),
+        lambda c: c.ppo.hidden,
+        lambda c, state: None,
+    ),
     "sac": _Kind(
         _build_sac,
         lambda c, env: sac.make_actor(c.sac, env),

@@ -17,7 +17,7 @@ import jax
 import mjxsim
 from mjxsim import config as configs
 from mjxsim.config import TrainConfig
-from mjxsim.envs import Env, make
+from mjxsim.envs import Env, Observation, make
 from mjxsim.files import Json
 from mjxsim.learning import checkpoint
 from mjxsim.learning.algorithm import PolicyParams
@@ -25,8 +25,8 @@ from mjxsim.learning.checkpoint import Checkpoint, CheckpointError
 from mjxsim.runs import algorithms
 from mjxsim.runs.run_dir import RunDir
 
-# Raw observations (..., observation_size) -> actions (..., action_size) in [-1, 1].
-Policy = Callable[[jax.Array], jax.Array]
+# What `Env.observation` gives -> actions (..., action_size) in [-1, 1].
+Policy = Callable[[Observation], jax.Array]
 
 # What must agree for a checkpoint to be continued; of these, what must agree for its policy to act.
 _POLICY_FIELDS = (
@@ -38,6 +38,7 @@ _POLICY_FIELDS = (
     "observation_size",
     "action_size",
     "hidden",
+    "cameras",
 )
 
 
@@ -60,6 +61,8 @@ def build_env(config: TrainConfig, *, engine: str | None = None, announce: bool 
         engine or config.engine,
         config=config.task_config,
         control=config.control,
+        cameras=config.cameras,
+        randomization=config.randomization,
         announce=announce,
     )
 
@@ -88,7 +91,7 @@ def load(
         config = configs.from_json(found.metadata["config"])
     except (KeyError, ValueError) as error:
         raise CheckpointError(f"checkpoint {found.path}: its configuration: {error}") from error
-    env = build_env(config, engine=engine, announce=False)
+    env = build_env(config, engine=engine, announce=False).fully_randomized()
     saved, here = _identity_of(found), identity(config, env)
     _compare(found.path, {k: saved.get(k) for k in _POLICY_FIELDS}, here)
     if saved.get("mjxsim") != mjxsim.__version__:
@@ -119,7 +122,15 @@ def identity(config: TrainConfig, env: Env) -> dict[str, Json]:
         "action_size": env.action_size,
         "hidden": list(algorithms.hidden(config)),
         "num_envs": config.num_envs,
+        "cameras": _cameras(config),
     }
+
+
+def _cameras(config: TrainConfig) -> Json:
+    """What of the cameras a policy depends on."""
+    c = config.cameras
+    size, filters = [c.height, c.width, c.frames], list(config.ppo.encoder.filters)
+    return {"names": list(c.names), "size": size, "filters": filters} if c.names else {}
 
 
 def check_resumable(found: Checkpoint, config: TrainConfig, env: Env) -> None:
@@ -129,7 +140,7 @@ def check_resumable(found: Checkpoint, config: TrainConfig, env: Env) -> None:
 
 def _identity_of(found: Checkpoint) -> dict[str, Any]:
     """What a checkpoint belongs to, as it says; before there was a choice, all was PPO."""
-    return {"algorithm": "ppo", **found.metadata["identity"]}
+    return {"algorithm": "ppo", "cameras": {}, **found.metadata["identity"]}
 
 
 _NAMES = {

@@ -47,6 +47,13 @@ def batch_that_fits(num_envs: int, needed: int | None, available: int | None) ->
     return 1 << max(0, at_most.bit_length() - 1)
 
 
+def announce(num_envs: int, needed: int) -> str:
+    """One line about the memory that a program is going to take [bytes], before it does."""
+    available = device_bytes()
+    of = f" of {_gigabytes(available)}" if available else ""
+    return f"memory: {_gigabytes(needed)}{of} for {num_envs} worlds and what is learned from them"
+
+
 def explain(num_envs: int, needed: int | None) -> str:
     """One line for a run whose `num_envs` worlds did not fit."""
     available = device_bytes()

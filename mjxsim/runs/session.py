@@ -24,7 +24,6 @@ from mjxsim.learning import checkpoint, hosts
 from mjxsim.learning.algorithm import Algorithm, LearnerState, PolicyParams
 from mjxsim.learning.checkpoint import Checkpoint, CheckpointError, SaveError
 from mjxsim.learning.hosts import ScaleConfig
-from mjxsim.physics import jit
 from mjxsim.runs import algorithms, memory, progress, provenance
 from mjxsim.runs.load import Policy, build_policy, check_resumable, identity
 from mjxsim.runs.run_dir import RunDir
@@ -137,7 +136,7 @@ class Session:
             try:
                 with self.display.phase("compiling the start"), _fitting(self._cannot_train):
                     before = time.monotonic()
-                    init = _compile(self.algorithm.init, key)
+                    init = _compile(self.env, self.algorithm.init, key)
                     self.totals.compile_s += time.monotonic() - before
                     state = cast(LearnerState, jax.block_until_ready(init(key)))
                 algorithms.check_start(self.config, state)
@@ -156,7 +155,10 @@ class Session:
     def _train(self, state: LearnerState, updates: int) -> tuple[LearnerState, int]:
         before = time.monotonic()
         with self.display.phase("compiling the update"), _fitting(self._cannot_train):
-            update = _compile(self.algorithm.update, state, donate=True)
+            update = _compile(self.env, self.algorithm.update, state, donate=True)
+        needed = memory.bytes_needed(update)
+        if needed is not None:
+            self._say(memory.announce(self.config.num_envs, needed))
         self.totals.compile_s += time.monotonic() - before
         per_update = self.algorithm.steps_per_update
         meter = progress.Meter(updates * per_update, self.config.total_steps)
@@ -195,17 +197,16 @@ class Session:
         """Measures the policy on fresh episodes and writes down what came of the run."""
         config, section = self.config, self.config.evaluation
         params = self.algorithm.shards.one_copy(state.policy)
-        policy = build_policy(config, self.env, params)
-        act = algorithms.actor(config, self.env).act
+        env = self.env.fully_randomized()
+        policy = build_policy(config, env, params)
+        act = algorithms.actor(config, env).act
 
         # The parameters are an argument, so that the compiled program is found in the cache.
         def by_params(params: PolicyParams, key: jax.Array, worlds: State) -> jax.Array:
-            return act(params, worlds.obs)
+            return act(params, env.observation(worlds))
 
         # No more worlds at once than were trained with: those are known to fit.
-        evaluator = Evaluator(
-            self.env, by_params, episodes=section.episodes, max_lanes=config.num_envs
-        )
+        evaluator = Evaluator(env, by_params, episodes=section.episodes, max_lanes=config.num_envs)
         evaluating = self.display.phase(f"evaluating {section.episodes} episodes")
         with evaluating, _fitting(self._cannot_evaluate):
             evaluation = evaluator(params, seed=section.seed)
@@ -243,6 +244,7 @@ class Session:
             "task": self.config.task,
             "robot": self.config.robot,
             "algorithm": self.config.algorithm,
+            "cameras": list(self.config.cameras.names),
             "success_rate": evaluation.success_rate,
             "success_ci95": list(evaluation.success_ci95),
             "episodes": evaluation.episodes,
@@ -362,10 +364,10 @@ def _fitting(explain: Callable[[], str]) -> Iterator[None]:
         raise TrainingError(explain()) from error
 
 
-def _compile(fun: object, *args: object, donate: bool = False) -> Compiled:
+def _compile(env: Env, fun: object, *args: object, donate: bool = False) -> Compiled:
     """Compiles ahead of time for arguments like these."""
-    wrapped = cast(Wrapped, jit(fun, donate_argnums=0 if donate else ()))  # type: ignore[arg-type]
-    return wrapped.lower(*args).compile()
+    wrapped = env.jit(fun, donate_argnums=0 if donate else ())  # type: ignore[arg-type]
+    return cast(Wrapped, wrapped).lower(*args).compile()
 
 
 def _scalars(metrics: Mapping[str, float]) -> dict[str, float]:
