@@ -20,6 +20,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 PICTURE = ROOT / "docs" / "scaling.svg"
 
 _PER_TASK = ("tasks", "compile", "cached", "memory")
+_BUSY = 1.5
 
 Json = dict[str, Any]
 
@@ -50,7 +51,7 @@ def runs(files: Sequence[pathlib.Path]) -> str:
         rows.append(
             (
                 f"{r['task']}/{r['robot']}",
-                r.get("algorithm", "ppo"),  # results from before there was a choice
+                _learner(r),
                 r["engine"],
                 _title(r["hardware"], "" if r["hardware"]["backend"] == "cpu" else r["device"]),
                 f"{r['success_rate']:.3f} [{low:.3f}, {high:.3f}]",
@@ -66,6 +67,27 @@ def runs(files: Sequence[pathlib.Path]) -> str:
         "wall clock", "of it compiling", "seed",
     )  # fmt: skip
     return _table(head, rows)
+
+
+def _learner(result: dict) -> str:
+    """The algorithm and what it sees, where that is not the state."""
+    algorithm = result.get("algorithm", "ppo")  # results from before there was a choice
+    cameras = result.get("cameras")
+    return f"{algorithm}, {' and '.join(cameras)} camera" if cameras else algorithm
+
+
+def held_out(files: Iterable[pathlib.Path]) -> str:
+    """One row per policy: its success in each kind of world, from benchmarks/held_out.py."""
+    found = {file.stem.split("-")[0]: json.loads(file.read_text("utf-8")) for file in files}
+    kinds = list(dict.fromkeys(kind for data in found.values() for kind in data["worlds"]))
+    rows = []
+    for name, data in found.items():
+        cells = []
+        for kind in kinds:
+            r = data["worlds"][kind]
+            cells.append("{:.3f} [{:.3f}, {:.3f}]".format(r["success_rate"], *r["success_ci95"]))
+        rows.append((name, f"{data['env_steps'] / 1e6:.2f} M", *cells))
+    return _table(("trained in", "env steps", *kinds), rows)
 
 
 def experts(files: Iterable[pathlib.Path]) -> str:
@@ -102,16 +124,21 @@ def _machine(data: Json) -> str:
         }
         parts.append(_entries([e for k, e in entries.items() if k not in tasks]))
         if tasks:
-            parts.append(_tasks(tasks))
+            parts.append(_tasks(tasks, data["hardware"]["cores"]))
     return "\n".join(parts)
 
 
-def _tasks(entries: Json) -> str:
-    """One row per engine, task and robot, of what `bench_tasks.py` measured."""
+def _tasks(entries: Json, cores: int) -> str:
+    """One row per engine, task and robot, of what `bench_tasks.py` measured.
+
+    A star says that the machine had something else to do: its load was above `_BUSY` per core.
+    """
     rows = []
     for where in sorted({tuple(name.split("/")[1:]) for name in entries}):
         found = [entries.get("/".join((kind, *where))) for kind in _PER_TASK]
         cells = [f"{_number(e['ours']['median'])} {e['unit']}" if e else "" for e in found]
+        if found[0] and found[0]["load_average"] > _BUSY * cores:
+            cells[0] += " *"
         rows.append((*where, *cells))
     head = (
         "engine", "task", "robot", "random actions in contact", "to a program", "from the cache",
@@ -170,17 +197,17 @@ def _range(sample: Sample) -> str:
     return f"({_number(low)} to {_number(high)})"
 
 
-def write(document: pathlib.Path, text: str) -> None:
-    """Puts `text` between the document's results markers.
+def write(document: pathlib.Path, text: str, marker: str = "results") -> None:
+    """Puts `text` between the document's markers of that name.
 
     Raises:
       SystemExit: the document has no markers.
     """
     old = document.read_text("utf-8")
-    pattern = r"(<!-- results -->\n).*?(<!-- /results -->)"
+    pattern = rf"(<!-- {marker} -->\n).*?(<!-- /{marker} -->)"
     new, count = re.subn(pattern, lambda m: f"{m[1]}{text}{m[2]}", old, flags=re.DOTALL)
     if count != 1:
-        sys.exit(f"{document} must have one <!-- results --> ... <!-- /results -->, has {count}")
+        sys.exit(f"{document} must have one <!-- {marker} --> ... <!-- /{marker} -->, has {count}")
     document.write_text(new, "utf-8")
 
 

@@ -78,9 +78,18 @@ def test_train_evaluate_and_render_in_about_ten_lines() -> None:
     assert len(lines) <= 14, "imports and ten lines"
 
 
-def test_control_page_runs() -> None:
-    (code,) = blocks(ROOT / "docs" / "control.md", "python")
-    exec(compile(code, "docs/control.md", "exec"), {"__name__": "docs"})
+@pytest.mark.parametrize("page", ["control.md", "rendering.md"])
+def test_page_runs(page: str) -> None:
+    (code,) = blocks(ROOT / "docs" / page, "python")
+    exec(compile(smaller(code), f"docs/{page}", "exec"), {"__name__": "docs"})
+
+
+@pytest.mark.parametrize(
+    "page", ["randomization.md", "randomization_env.md", "randomization_visual.md"]
+)
+def test_randomization_page_runs(page: str) -> None:
+    code = "\n".join(blocks(ROOT / "docs" / page, "python"))
+    exec(compile(code, f"docs/{page}", "exec"), {"__name__": "docs"})
 
 
 # docs/add_a_task.md: the file, the registry line, the configuration, and a look at it.

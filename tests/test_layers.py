@@ -15,7 +15,7 @@ PACKAGE = pathlib.Path(mjxsim.__file__).parent
 # What import-linter cannot say, for it sees an external package only as a whole: who may import
 # which part of one.
 ONLY_FROM = {
-    "mujoco.mjx": ("physics/",),
+    "mujoco.mjx": ("physics/", "rendering/warp_batch.py"),
     "mujoco.batch": ("physics/",),
     "orbax": ("learning/",),
     "optax": ("learning/",),

@@ -90,7 +90,7 @@ def plain_advantage(t: Transition, value: np.ndarray, next_value: np.ndarray) ->
 @pytest.fixture(scope="module")
 def policy(env: Env, learner: Learner) -> PolicyParams:
     """Fresh weights behind a normalizer that has seen something."""
-    params = learner.ppo.network.init(jax.random.key(1), jnp.zeros(env.observation_size))
+    params = learner.ppo.actor.init(jax.random.key(1)).params
     seen = 0.5 + 2.0 * jax.random.normal(jax.random.key(2), (100, env.observation_size))
     return PolicyParams(params, Normalizer.init(env.observation_size).update(seen))
 
@@ -100,11 +100,11 @@ def test_advantages_are_those_of_the_plain_sum(
 ) -> None:
     t = transitions(env)
     log_prob = jnp.zeros((STEPS, 3))
-    samples = learner.ppo._samples(policy, t, t.action, log_prob)
+    samples = learner.ppo._samples(policy, t, t.action, log_prob, {})
 
     def value_of(obs: jax.Array) -> np.ndarray:
-        out = learner.ppo.network.forward(policy.params, policy.normalizer(obs))
-        return np.asarray(out.value, np.float64)
+        value = learner.ppo.network.value(policy.params, policy.normalizer(obs))
+        return np.asarray(value, np.float64)
 
     value, next_value = value_of(t.obs), value_of(t.next_obs)
     assert np.abs(next_value[ENDS]).min() > 0.01, "else nothing below tells bootstrap from none"
@@ -218,6 +218,7 @@ def test_means_beyond_the_bounds_are_pulled_back(
     zero = jnp.zeros(8)
     samples = _Sample(
         obs=jnp.zeros((8, env.observation_size)),
+        images={},
         action=jnp.broadcast_to(means, (8, env.action_size)),
         log_prob=zero,
         advantage=zero,

@@ -85,6 +85,7 @@ rng = np.random.default_rng(0)
 draw = lambda *shape: jnp.asarray(rng.normal(size=shape), jnp.float32)
 samples = _Sample(
     obs=draw(64, env.observation_size),
+    images={},
     action=draw(64, env.action_size),
     log_prob=draw(64) - 4.0,
     advantage=draw(64),

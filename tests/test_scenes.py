@@ -53,7 +53,7 @@ def test_layout(model: mujoco.MjModel) -> None:
     assert (model.nq, model.nv, model.nu) == (9 + 7, 9 + 6, 8)
     assert model.joint("cube_joint").qposadr[0] == 9
     assert model.body("goal").mocapid[0] == 0
-    assert {model.camera(i).name for i in range(model.ncam)} == {"front", "side", "wrist"}
+    assert {model.camera(i).name for i in range(model.ncam)} == {"front", "side", "top", "wrist"}
     assert model.body(model.camera("wrist").bodyid[0]).name == PANDA.arm.hand_body
     np.testing.assert_allclose(model.key("home").qpos[:9], PANDA.home_qpos)
     np.testing.assert_allclose(model.key("home").ctrl, PANDA.home_ctrl)
