@@ -10,25 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
+from pictures import needs_gl
 
 import mjxsim
 from mjxsim.envs import expert_policy
 from mjxsim.evaluation import record_video, record_video_from_state
-from mjxsim.rendering import GLRenderer, NoRendererError, gl
+from mjxsim.rendering import GLRenderer
 from mjxsim.tasks.pick_cube import PickCubeConfig
 from mjxsim.tasks.reach import ReachConfig
-
-
-def _no_gl() -> str:
-    try:
-        gl.platform()
-    except NoRendererError as error:
-        return str(error)
-    return ""
-
-
-WHY_NOT = _no_gl()
-needs_gl = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,9 @@
 from mjxsim.randomization.actuation import ActuationRandomization
 from mjxsim.randomization.config import RandomizationConfig
 from mjxsim.randomization.dictionary import FromDictionary, from_dict
+from mjxsim.randomization.draws import Width
 from mjxsim.randomization.frequency import Frequency
-from mjxsim.randomization.physics import PhysicsRandomizer, Width, physics_randomizer
+from mjxsim.randomization.physics import PhysicsRandomizer, physics_randomizer
 from mjxsim.randomization.physics_config import (
     STANDARD,
     ContactPhysics,

@@ -19,15 +19,13 @@ from mjxsim import physics as engines
 from mjxsim.naming import unknown
 from mjxsim.physics import Overrides
 from mjxsim.physics.overrides import field_of, leaf_of
+from mjxsim.randomization.draws import Width
 from mjxsim.randomization.physics_config import PhysicsRandomization
 from mjxsim.randomization.ranges import Range, check_range
 from mjxsim.randomization.restitution import Bounce
 from mjxsim.robots.base import RobotSpec
 
-__all__ = ["PhysicsRandomizer", "Width", "free_bodies", "physics_randomizer"]
-
-# () in [0, 1] for every range, or one for each by its name; a name that is absent is fully open.
-Width = jax.Array | float | Mapping[str, jax.Array | float]
+__all__ = ["PhysicsRandomizer", "free_bodies", "physics_randomizer"]
 
 _Fields = dict[str, jax.Array]  # values of model fields so far
 # (uniform draws from [0, 1), fields, width) -> the fields that change
