@@ -202,13 +202,14 @@ def test_sac_refuses_cameras(env):
 
 def test_gymnasium_shows_the_same_pictures_to_one_world_and_to_many():
     short = {"episode_seconds": LENGTH * 0.05, "hold_seconds": 0.0}
-    one = GymEnv("reach", cameras=CAMERAS, **short)
+    cameras = dataclasses.replace(CAMERAS, names=("wrist",))
+    one = GymEnv("reach", cameras=cameras, **short)
     many = mjxsim.make_vec(
-        "reach", 2, engine="c", cameras=CAMERAS, channels_first=True, announce=False, **short
+        "reach", 2, engine="c", cameras=cameras, channels_first=True, announce=False, **short
     )
     seen, _ = one.reset(seed=7)
     batch, _ = many.reset(seed=7)
-    assert set(seen) == {pixels.STATE, f"{pixels.IMAGES}.front", f"{pixels.IMAGES}.wrist"}
+    assert set(seen) == {pixels.STATE, f"{pixels.IMAGES}.wrist"}
     action = np.full(one.action_space.shape, 0.9, np.float32)
     for t in range(LENGTH):
         assert one.observation_space.contains(seen)

@@ -20,7 +20,6 @@ SIZE = 256  # [pixels]
 PAIRS = [
     *((task, "panda" if "panda" in robots_for(task) else "aloha") for task in TASKS),
     ("pick_cube", "so100"),
-    ("push_cube", "so101"),
 ]
 
 
