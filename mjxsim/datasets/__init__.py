@@ -1,0 +1,21 @@
+"""LeRobotDataset v3.0 without torch: recording, reading back, and batches for JAX."""
+
+from mjxsim.datasets.dataset import Dataset, Episode
+from mjxsim.datasets.errors import DatasetError
+from mjxsim.datasets.features import Feature, features_of, observed
+from mjxsim.datasets.source import Source, Start
+from mjxsim.datasets.video import VideoConfig
+from mjxsim.datasets.writer import Writer
+
+__all__ = [
+    "Dataset",
+    "DatasetError",
+    "Episode",
+    "Feature",
+    "Source",
+    "Start",
+    "VideoConfig",
+    "Writer",
+    "features_of",
+    "observed",
+]
