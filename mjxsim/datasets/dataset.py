@@ -225,7 +225,9 @@ class Dataset:
         for name, numbers in expected.items():
             there = found[name][:, 0]
             if len(there) != len(numbers):
-                text = f"expected {len(numbers)} frames of {len(episodes)} episodes, got {len(there)}"
+                text = (
+                    f"expected {len(numbers)} frames of {len(episodes)} episodes, got {len(there)}"
+                )
                 raise wrong(path, text, name)
             if (different := np.flatnonzero(there != numbers)).size:
                 i = int(different[0])

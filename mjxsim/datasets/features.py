@@ -83,9 +83,7 @@ def check(features: Mapping[str, Feature]) -> None:
             raise ValueError(f"feature {name!r}: a column is (n,), got {feature.shape}")
 
 
-def features_of(
-    env: Env, *, extras: Sequence[str] = (REWARD, DONE, SUCCESS)
-) -> dict[str, Feature]:
+def features_of(env: Env, *, extras: Sequence[str] = (REWARD, DONE, SUCCESS)) -> dict[str, Feature]:
     """What is recorded of an environment.
 
     "observation.state", what of `State.obs` a policy may see, named entry by entry;
@@ -111,7 +109,9 @@ def features_of(
         c = env.eyes.config
         for camera in c.names:
             shape = (c.height, c.width, 3)
-            features[f"{IMAGES}.{camera}"] = Feature("video", shape, ("height", "width", "channels"))
+            features[f"{IMAGES}.{camera}"] = Feature(
+                "video", shape, ("height", "width", "channels")
+            )
     size = env.action_size
     features[ACTION] = Feature("float32", (size,), tuple(f"action_{i}" for i in range(size)))
     features |= {name: OF_STEPS[name] for name in extras}
@@ -130,7 +130,9 @@ def observed(observation: Observation) -> dict[str, np.ndarray]:
     return {k: np.asarray(v if k == STATE else v[..., -3:]) for k, v in observation.items()}
 
 
-def check_frame(features: Mapping[str, Feature], frame: Mapping[str, Any], many: int | None) -> None:
+def check_frame(
+    features: Mapping[str, Feature], frame: Mapping[str, Any], many: int | None
+) -> None:
     """Raises ValueError, one line, unless `frame` has just these features, in their shapes.
 
     Args:

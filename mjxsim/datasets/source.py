@@ -2,9 +2,11 @@
 
 import dataclasses
 import json
+import platform
 from typing import Any, Self
 
 import jax
+import mujoco
 import numpy as np
 
 import mjxsim
@@ -27,7 +29,11 @@ class Source:
     control: ControlConfig = ControlConfig()
     cameras: CameraConfig = CameraConfig()
     randomization: RandomizationConfig = RandomizationConfig()
-    mjxsim: str = mjxsim.__version__  # that recorded
+    # Where it was recorded: elsewhere the last bits may be others.
+    mjxsim: str = mjxsim.__version__
+    mujoco: str = mujoco.__version__
+    jax: str = jax.__version__
+    device: str = ""  # what JAX calls it, and the processor
 
     def make(self, *, announce: bool = False) -> Env:
         """The environment, every range as wide as it is written. Raises as `mjxsim.make`."""
@@ -53,8 +59,18 @@ class Source:
         return whole_fps(self.task_config.control_dt)
 
     def resolved(self, env: Env) -> Self:
-        """The same with the engine that "auto" chose."""
-        return dataclasses.replace(self, engine=env.engine.name)
+        """The same with the engine that "auto" chose, and where it runs."""
+        return dataclasses.replace(self, engine=env.engine.name, device=_device())
+
+    def recorded_with(self) -> str:
+        """Versions and device of the recording."""
+        return f"mjxsim {self.mjxsim}, mujoco {self.mujoco}, jax {self.jax} on {self.device}"
+
+    @staticmethod
+    def here() -> str:
+        """Versions and device of this process."""
+        versions = f"mjxsim {mjxsim.__version__}, mujoco {mujoco.__version__}"
+        return f"{versions}, jax {jax.__version__} on {_device()}"
 
     def to_json(self) -> str:
         """One line."""
@@ -68,6 +84,10 @@ class Source:
             raise ValueError("field 'task' is missing")
         _, kind = tasks.get(data["task"])
         return codec.decode(cls, {"task_config": {}, **data}, exact={"task_config": kind})
+
+
+def _device() -> str:
+    return f"{jax.devices()[0].device_kind}, {platform.machine()}"
 
 
 def whole_fps(control_dt: float) -> int:

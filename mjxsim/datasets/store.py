@@ -52,12 +52,13 @@ class Recorded:
 class Store:
     """The files of one dataset, for one writer."""
 
-    def __init__(self, info: Info, lock: "Lock") -> None:
+    def __init__(self, info: Info, lock: "Lock", truths: bool) -> None:
+        """Use `create` or `resume`; `truths` as for `tables.episodes_schema`."""
         self.info = info
         self.tasks: list[str] = []
         self.stats: dict[str, Stats] = {}
         self._lock = lock
-        self._schema = tables.episodes_schema(info.features)
+        self._schema = tables.episodes_schema(info.features, truths)
         self._data_place = self._episodes_place = _FIRST
         self._video_places = dict.fromkeys(info.videos, _FIRST)
         self._data: list[pa.Table] = []  # what is in the file that has room
@@ -77,6 +78,7 @@ class Store:
         fps: int,
         robot_type: str,
         video: VideoConfig,
+        truths: bool,
     ) -> Self:
         """A dataset without episodes in a directory that is new or empty.
 
@@ -84,11 +86,9 @@ class Store:
           FileExistsError: there is something in it.
         """
         if root.exists() and (not root.is_dir() or any(root.iterdir())):
-            raise FileExistsError(
-                f"{root} exists already: resume it, or choose another directory"
-            )
+            raise FileExistsError(f"{root} exists already: resume it, or choose another directory")
         root.mkdir(parents=True, exist_ok=True)
-        store = cls(infos.new(root, features, fps, robot_type, video), Lock(root))
+        store = cls(infos.new(root, features, fps, robot_type, video), Lock(root), truths)
         store.scratch.mkdir()
         try:
             staged = _Staged(store.scratch)
@@ -109,7 +109,7 @@ class Store:
         info = infos.read(root)
         lock = Lock(root)
         try:
-            store = cls(info, lock)
+            store = cls(info, lock, _has_truths(info))
             shutil.rmtree(store.scratch, ignore_errors=True)
             store.scratch.mkdir()
             if info.total_episodes:
@@ -166,14 +166,22 @@ class Store:
         for e in episodes:
             columns = self._with_bookkeeping(e, info, tasks.index(e.task))
             data.append(tables.frames_table(info.columns, columns))
-            own = {n: statistics.of_columns(x) for n, x in columns.items() if x.dtype != object}
+            own = {
+                n: statistics.of_columns(columns[n])
+                for n, f in info.columns.items()
+                if f.dtype != "string"
+            }
             own |= e.video_stats
             stats = statistics.merged(stats, own)
             for key, made in e.videos.items():
                 video_places[key] = infos.next_place(video_places[key])
                 staged.file(info.video_file(key, video_places[key]), made)
             row = self._row(e, info, data_place, episodes_place, video_places)
-            row |= {f"stats/{n}/{s}": v.tolist() for n, of in own.items() for s, v in of.items()}
+            for name, of in own.items():
+                for statistic, value in of.items():
+                    field = f"stats/{name}/{statistic}"
+                    truth = self._schema.field(field).type == pa.list_(pa.bool_())
+                    row[field] = (value > 0 if truth else value).tolist()
             rows.append(row)
             totals = info.total_episodes + 1, info.total_frames + e.length, len(tasks)
             info = info.with_totals(*totals)
@@ -296,6 +304,17 @@ class Lock:
             self._handle = None
 
 
+def _has_truths(info: Info) -> bool:
+    """What `truths` was when the dataset was begun."""
+    named = [f"stats/{n}/min" for n, f in info.features.items() if f.dtype == "bool"]
+    for path in sorted((info.root / "meta" / "episodes").glob("*/*.parquet"))[:1]:
+        schema, _ = tables.schema(path)
+        return any(
+            n in schema.names and schema.field(n).type == pa.list_(pa.bool_()) for n in named
+        )
+    return False
+
+
 def _drop_rows(folder: pathlib.Path, total: int) -> None:
     """Removes the rows of episodes from `total` on, which a killed writer had begun to add."""
     for path in sorted(folder.glob("*/*.parquet")):
@@ -335,4 +354,3 @@ def _read_stats(path: pathlib.Path, info: Info) -> dict[str, Stats]:
                 raise wrong(path, f"missing, or not of shape {shape}", field) from error
             found[name][statistic] = value
     return found
-

@@ -67,8 +67,12 @@ def tasks_table(tasks: Sequence[str]) -> pa.Table:
     return table.replace_schema_metadata({"pandas": json.dumps(pandas)})
 
 
-def episodes_schema(features: Mapping[str, Feature]) -> pa.Schema:
-    """Of meta/episodes, for all features with the bookkeeping."""
+def episodes_schema(features: Mapping[str, Feature], truths: bool) -> pa.Schema:
+    """Of meta/episodes, for all features with the bookkeeping.
+
+    LeRobot 0.4 writes the least and largest of truth values as such (`truths`), 0.6 as numbers, and
+    neither can merge what has been appended to in the other's manner.
+    """
     integer, real = pa.int64(), pa.float64()
     fields: list[tuple[str, pa.DataType]] = [
         ("episode_index", integer),
@@ -87,9 +91,12 @@ def episodes_schema(features: Mapping[str, Feature]) -> pa.Schema:
     for name, feature in features.items():
         if feature.dtype == "string":
             continue
-        numbers = pa.list_(pa.list_(pa.list_(real))) if feature.is_video else pa.list_(real)
         for statistic in STATISTICS:
-            kind = pa.list_(integer) if statistic == "count" else numbers
+            kind = pa.list_(integer if statistic == "count" else real)
+            if feature.is_video and statistic != "count":
+                kind = pa.list_(pa.list_(kind))
+            if truths and feature.dtype == "bool" and statistic in ("min", "max"):
+                kind = pa.list_(pa.bool_())
             fields.append((f"stats/{name}/{statistic}", kind))
     fields += [("meta/episodes/chunk_index", integer), ("meta/episodes/file_index", integer)]
     # Text, which also LeRobot's tools keep: they fill with nothing where a dataset has none.
@@ -145,11 +152,15 @@ def values(path: pathlib.Path, table: pa.Table, name: str, feature: Feature) -> 
     kind = column.type
     nested = pa.types.is_list(kind) or pa.types.is_large_list(kind)
     if nested or pa.types.is_fixed_size_list(kind):
-        flat = column.flatten() if isinstance(column, pa.Array) else pa.chunked_array(
-            [c.flatten() for c in column.chunks], kind.value_type
+        flat = (
+            column.flatten()
+            if isinstance(column, pa.Array)
+            else pa.chunked_array([c.flatten() for c in column.chunks], kind.value_type)
         )
-        lengths = {kind.list_size} if not nested else set(
-            np.unique(pa.compute.list_value_length(column).to_numpy()).tolist()
+        lengths = (
+            {kind.list_size}
+            if not nested
+            else set(np.unique(pa.compute.list_value_length(column).to_numpy()).tolist())
         )
         if lengths - {n}:
             raise wrong(path, f"expected {n} values in every row, got {sorted(lengths)}", name)

@@ -1,6 +1,7 @@
 """Pictures of an episode as an MP4, and back."""
 
 import dataclasses
+import os
 import pathlib
 from typing import Any, Literal, get_args
 
@@ -16,20 +17,22 @@ Codec = Literal["h264", "av1"]
 # By codec: the encoder in PyAV's own ffmpeg, and what makes it quick.
 _ENCODERS: dict[str, tuple[str, dict[str, str]]] = {
     "h264": ("libx264", {"preset": "ultrafast"}),
-    "av1": ("libsvtav1", {"preset": "12", "svtav1-params": "lp=1"}),
+    "av1": ("libsvtav1", {"preset": "10", "svtav1-params": "lp=1"}),  # lp: of its own threads
 }
+os.environ.setdefault("SVT_LOG", "1")  # libsvtav1 says its settings on stderr otherwise
 
 
 @dataclasses.dataclass(frozen=True)
 class VideoConfig:
     """How pictures are encoded.
 
-    H.264 is encoded several times faster than AV1 and its single frames are found sooner, at two to
-    three times the size (docs/datasets.md has the measurement); LeRobot reads both.
+    AV1 is LeRobot's default: its own recordings and ours then join in one file when datasets are
+    merged, which files of two codecs do not. It is also the smaller, and decodes as fast
+    (docs/datasets.md has the measurement).
     """
 
-    codec: Codec = "h264"
-    crf: int = 20  # constant quality; lower is better and larger
+    codec: Codec = "av1"
+    crf: int = 30  # constant quality; lower is better and larger
     gop: int = 2  # pictures from one that stands alone to the next; few make random access quick
 
     def __post_init__(self) -> None:

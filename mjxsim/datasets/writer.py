@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self, get_args
 
 import av
 import numpy as np
@@ -21,6 +21,9 @@ from mjxsim.datasets.source import Source, Start
 from mjxsim.datasets.stats import Histogram
 from mjxsim.datasets.store import Recorded, Store
 from mjxsim.datasets.video import Encoder, VideoConfig
+from mjxsim.naming import unknown
+
+LeRobot = Literal["0.4", "0.6"]
 
 _ROOM = 256 * 2**20  # bytes of frames that may wait for the thread
 _TOGETHER = 32  # episodes that are committed at once when they come at once
@@ -93,6 +96,7 @@ class Writer:
         robot_type: str,
         source: Source | None = None,
         video: VideoConfig = VideoConfig(),
+        lerobot: LeRobot = "0.6",
     ) -> Self:
         """A new dataset.
 
@@ -103,14 +107,18 @@ class Writer:
           robot_type: for LeRobot.
           source: how to rebuild the environment, for `python -m mjxsim.replay`.
           video: how pictures are encoded.
+          lerobot: whose own tools will append to it; they differ in how they write statistics of
+            truth values, and merge only their own. Both read either.
 
         Raises:
           FileExistsError: there is something in `root`.
           ValueError: a feature that cannot be written, or a rate that is not a whole number.
         """
         frames.check(features)
-        rate = _whole(fps)
-        store = Store.create(pathlib.Path(root), features, rate, robot_type, video)
+        if lerobot not in get_args(LeRobot):
+            raise ValueError(unknown("version of LeRobot", lerobot, get_args(LeRobot)))
+        rate, truths = _whole(fps), lerobot == "0.4"
+        store = Store.create(pathlib.Path(root), features, rate, robot_type, video, truths)
         return cls(store, source, video)
 
     @classmethod

@@ -37,8 +37,17 @@ def declare() -> torch.library.Library | None:
     try:
         torch.ops.load_library(str(compiled))
     except OSError:
+        if _declared():
+            return None
         library = torch.library.Library("torchvision", "DEF")
         for operator in _OPERATORS:
             library.define(operator)
         return library
     return None
+
+
+def _declared() -> bool:
+    try:
+        return bool(torch.ops.torchvision.nms)
+    except AttributeError:
+        return False
