@@ -5,8 +5,8 @@
     python -m mjxsim.record --policy runs/pick_cube --keep all --output-dir data/policy
     python -m mjxsim.record --resume --episodes 50 --output-dir data/pick
 
-By default the task's scripted expert acts, and episodes that succeed are kept. Exit codes: 0 done; 1
-fewer episodes than wanted; 2 a mistake in what was asked, or a disk that is full; 130 stopped by
+By default the task's scripted expert acts, and episodes that succeed are kept. Exit codes: 0 done;
+1 fewer episodes than wanted; 2 a mistake in what was asked, or a disk that is full; 130 stopped by
 Ctrl-C. Whatever stops it, the dataset keeps every episode that was written.
 """
 

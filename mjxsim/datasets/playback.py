@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import flax.struct
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from mjxsim.datasets.dataset import Dataset, Episode
@@ -100,7 +101,7 @@ def _play(
     data = np.tile(np.asarray(episodes[0].key), (programs.lanes, 1))
     for e in episodes:
         data[e.lane] = e.key
-    state = programs.reset(jax.random.wrap_key_data(data))
+    state = programs.reset(jax.random.wrap_key_data(jnp.asarray(data)))
     differs: list[int | None] = [None] * len(batch)
     largest, success = np.zeros(len(batch)), np.zeros(len(batch), bool)
     drawn: list[list[Scene]] = [[] for _ in batch]
@@ -118,7 +119,7 @@ def _play(
                 differs[i] = t
             largest[i] = max(largest[i], float(np.abs(there - here).max()))
             actions[e.lane] = stored[i][ACTION][t]
-        state, transition = programs.step(state, jax.numpy.asarray(actions))
+        state, transition = programs.step(state, jnp.asarray(actions))
         now = np.asarray(transition.metrics["success"])
         for i, e in enumerate(episodes):
             if t == e.length - 1:
@@ -131,6 +132,5 @@ def _play(
 
 def _scene(state: State, lane: int) -> Scene:
     p = state.physics
-    return jax.tree.map(
-        lambda x: np.asarray(x[lane]), Scene(p.qpos, p.mocap_pos, p.mocap_quat, state.overrides)
-    )
+    now = (p.qpos, p.mocap_pos, p.mocap_quat, state.overrides)
+    return Scene(*jax.tree.map(lambda x: np.asarray(x[lane]), now))

@@ -95,8 +95,8 @@ def whole_fps(control_dt: float) -> int:
     fps = round(1.0 / control_dt)
     if fps < 1 or not np.isclose(fps * control_dt, 1.0, rtol=1e-6):
         raise ValueError(
-            f"control_dt {control_dt} s gives {1.0 / control_dt:.6g} frames per second, and LeRobot "
-            f"takes whole numbers: use {1.0 / max(fps, 1):.6g} s, which is {max(fps, 1)}"
+            f"control_dt {control_dt} s gives {1.0 / control_dt:.6g} frames per second, and "
+            f"LeRobot takes whole numbers: use {1.0 / max(fps, 1):.6g} s, which is {max(fps, 1)}"
         )
     return fps
 
@@ -125,11 +125,6 @@ class Start:
         if not 0 <= lane < lanes:
             raise ValueError(f"lane {lane} is not one of {lanes}")
         return cls(tuple(int(x) for x in data), lane, lanes)
-
-    def batch(self) -> jax.Array:
-        """The key (lanes,) for every world of the batch."""
-        data = np.tile(np.array(self.key, np.uint32), (self.lanes, 1))
-        return jax.random.wrap_key_data(data)
 
     def to_json(self) -> str:
         """One line."""

@@ -37,8 +37,8 @@ class Histogram:
 
     def add(self, picture: np.ndarray) -> None:
         """Counts a picture, uint8 (height, width, 3)."""
-        for channel, counts in enumerate(self._counts):
-            counts += np.bincount(picture[..., channel].ravel(), minlength=256)
+        for c in range(3):
+            self._counts[c] += np.bincount(picture[..., c].ravel(), minlength=256)
         self._pictures += 1
 
     def stats(self) -> Stats:

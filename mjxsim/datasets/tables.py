@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as compute
 import pyarrow.parquet as pq
 
 from mjxsim.datasets.errors import DatasetError, wrong
@@ -160,7 +161,7 @@ def values(path: pathlib.Path, table: pa.Table, name: str, feature: Feature) -> 
         lengths = (
             {kind.list_size}
             if not nested
-            else set(np.unique(pa.compute.list_value_length(column).to_numpy()).tolist())
+            else set(np.unique(compute.call_function("list_value_length", [column]).to_numpy()).tolist())
         )
         if lengths - {n}:
             raise wrong(path, f"expected {n} values in every row, got {sorted(lengths)}", name)

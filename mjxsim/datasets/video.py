@@ -1,5 +1,6 @@
 """Pictures of an episode as an MP4, and back."""
 
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -7,6 +8,7 @@ from typing import Any, Literal, get_args
 
 import av
 import numpy as np
+from av.error import FFmpegError
 from av.video.stream import VideoStream
 
 from mjxsim.datasets.errors import wrong
@@ -90,10 +92,8 @@ class Encoder:
 
     def abandon(self) -> None:
         """Closes the file, whatever is in it, and deletes it."""
-        try:
+        with contextlib.suppress(OSError):  # what cannot be completed is deleted
             self._container.close()
-        except OSError:
-            pass  # what cannot be completed is deleted
         self.path.unlink(missing_ok=True)
 
 
@@ -105,7 +105,7 @@ class Decoder:
         self.path = path
         try:
             self._container = av.open(str(path))
-        except (OSError, ValueError, av.FFmpegError) as error:
+        except (OSError, ValueError, FFmpegError) as error:
             raise wrong(path, _why(path, error)) from error
         if not self._container.streams.video:
             self._container.close()
@@ -128,7 +128,7 @@ class Decoder:
         """
         try:
             return self._read(times, tolerance)
-        except (OSError, ValueError, TypeError, av.FFmpegError) as error:
+        except (OSError, ValueError, TypeError, FFmpegError) as error:
             raise wrong(self.path, _why(self.path, error)) from error
 
     def _read(self, times: np.ndarray, tolerance: float) -> np.ndarray:

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Literal, Self, get_args
 
-import av
 import numpy as np
 import pyarrow as pa
+from av.error import FFmpegError
 
 from mjxsim.datasets import features as frames
 from mjxsim.datasets import info as infos
@@ -318,7 +318,7 @@ class Writer:
         error = self._error
         if error is None:
             return
-        if isinstance(error, OSError | av.FFmpegError):
+        if isinstance(error, OSError | FFmpegError):
             where = f" {error.filename}" if error.filename else ""
             raise DatasetError(
                 f"recording stopped: cannot write{where}: {error.strerror or error}; the "
@@ -341,7 +341,7 @@ class Writer:
                     ready = []
             if ready:
                 self._store.commit(ready)
-        except (OSError, ValueError, av.FFmpegError, pa.ArrowException, MemoryError) as error:
+        except (OSError, ValueError, FFmpegError, pa.ArrowException, MemoryError) as error:
             self._error = error
         finally:
             episode.abandon()

@@ -15,7 +15,7 @@ import sys
 os.environ["HF_HUB_OFFLINE"] = "1"  # a dataset that is not found is not looked for elsewhere
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-import torchvision_ops  # noqa: E402
+import torchvision_ops
 
 _OPERATORS = torchvision_ops.declare()
 
@@ -52,7 +52,7 @@ def read_every_frame(step: str, root: pathlib.Path) -> LeRobotDataset:
         assert item["index"] == i, (item["index"], i)
         assert isinstance(item["task"], str) and item["task"], item["task"]
         for key in dataset.meta.video_keys:
-            assert item[key].shape[0] == 3 and 0.0 <= item[key].min() and item[key].max() <= 1.0
+            assert item[key].shape[0] == 3 and item[key].min() >= 0.0 and item[key].max() <= 1.0
     assert len(dataset) == dataset.meta.total_frames
     mean = {k: v["mean"].reshape(-1).tolist() for k, v in dataset.meta.stats.items()}
     assert "action" in mean and "observation.state" in mean
