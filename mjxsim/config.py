@@ -18,8 +18,8 @@ import io
 import json
 import pathlib
 import traceback
-from collections.abc import Iterator, Sequence
-from typing import Literal, get_args
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal, TypeVar, get_args
 
 import tyro
 
@@ -35,6 +35,7 @@ from mjxsim.tasks import TaskConfig
 from mjxsim.tasks import registry as tasks
 
 _Algorithm = Literal["ppo", "sac"]
+C = TypeVar("C")  # a frozen dataclass
 
 
 class ConfigError(ValueError):
@@ -163,15 +164,35 @@ def override(config: TrainConfig, flags: Sequence[str], prog: str) -> TrainConfi
     Raises:
       ConfigError: an unknown flag (with the nearest valid one) or a value that does not fit.
     """
+    return with_flags(config, flags, prog, lambda name, of: _likely(name, of, config.algorithm))
+
+
+def with_flags(
+    config: C,
+    flags: Sequence[str],
+    prog: str,
+    likely: Callable[[str, Sequence[str]], Sequence[str]] = lambda name, valid: valid,
+) -> C:
+    """Any frozen dataclass with fields replaced by flags, as `override` does it.
+
+    Args:
+      config: what is changed.
+      flags: words of a command line.
+      prog: the command's name in its help.
+      likely: (an unknown flag, all valid ones) -> those that it may mean.
+
+    Raises:
+      ConfigError: an unknown flag (with the nearest valid one) or a value that does not fit.
+    """
     valid = sorted(flags_of(config))
     for flag in flags:
         name = flag.split("=")[0].replace("_", "-")
         if name.startswith("--") and name not in (*valid, "--help"):
-            raise ConfigError(unknown("option", name, _likely(name, valid, config.algorithm)))
+            raise ConfigError(unknown("option", name, likely(name, valid)))
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
-            return tyro.cli(TrainConfig, default=config, args=list(flags), prog=prog)
+            return tyro.cli(type(config), default=config, args=list(flags), prog=prog)
     except SystemExit as stop:
         if not stop.code:
             raise
