@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
-_AGAIN = 1.0  # [s] between attempts to open what has vanished
+AGAIN = 1.0  # [s] between attempts to open what has vanished
 _STALE = 0.5  # [s] after which what was last read no longer counts
 
 T_co = TypeVar("T_co", covariant=True)
@@ -35,7 +35,6 @@ class Link(Generic[T]):
         reopen: Callable[[], Port[T]],
         *,
         period: float,
-        again: float = _AGAIN,
         stale: float = _STALE,
     ) -> None:
         """Begins to read.
@@ -45,11 +44,10 @@ class Link(Generic[T]):
           first: the port, open.
           reopen: opens it again; raises while it cannot.
           period: [s] between two readings.
-          again: [s] between two attempts to open it.
           stale: [s] after which a reading no longer counts.
         """
         self._name, self._port, self._reopen = name, first, reopen
-        self._period, self._again, self._stale = period, again, stale
+        self._period, self._stale = period, stale
         self._reading: tuple[float, T] | None = None  # replaced whole
         self._messages: collections.deque[str] = collections.deque(maxlen=100)
         self._closing = threading.Event()
@@ -92,7 +90,7 @@ class Link(Generic[T]):
             _release(port)
 
     def _try_again(self) -> Port[T] | None:
-        self._closing.wait(self._again)
+        self._closing.wait(AGAIN)
         if self._closing.is_set():
             return None
         try:
