@@ -1,0 +1,177 @@
+"""Steers one lane of a running batch, from the command line.
+
+    python -m mjxsim.teleop --task pick_cube --robot panda --device keyboard --lanes 8
+    python -m mjxsim.teleop --task pick_cube --output-dir data/pick_cube --episodes 10
+
+Exit codes: 0 done; 1 done, but the recording was cut short; 2 a mistake in what was asked.
+"""
+
+import contextlib
+import io
+import sys
+import threading
+from collections.abc import Sequence
+
+import tyro
+
+from mjxsim.config import flags_of
+from mjxsim.learning.checkpoint import CheckpointError
+from mjxsim.naming import unknown
+from mjxsim.teleop import build
+from mjxsim.teleop.build import Worlds
+from mjxsim.teleop.config import TeleopConfig
+from mjxsim.teleop.devices import Device, make_device
+from mjxsim.teleop.devices.sdl import SdlEvents
+from mjxsim.teleop.devices.with_keys import WithKeys
+from mjxsim.teleop.eyes import drawer
+from mjxsim.teleop.frame import Sink
+from mjxsim.teleop.loop import Loop, Report
+from mjxsim.teleop.outputs import open_recorder, open_sinks
+from mjxsim.teleop.recording import Recorder
+from mjxsim.teleop.window import Window
+
+PROG = "python -m mjxsim.teleop"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    try:
+        return run(parse(sys.argv[1:] if argv is None else argv))
+    except (CheckpointError, ValueError, RuntimeError, OSError) as error:
+        print(f"error: {_line(error)}", file=sys.stderr, flush=True)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted: the episode in progress is not kept", file=sys.stderr, flush=True)
+        return 130
+
+
+def parse(argv: Sequence[str]) -> TeleopConfig:
+    """What a command line asks for; exits after printing `--help`.
+
+    Raises:
+      ValueError: an unknown option (with the nearest valid one) or a value that does not fit.
+    """
+    valid = sorted(flags_of(TeleopConfig()))
+    for word in argv:
+        name = word.split("=")[0].replace("_", "-")
+        if name.startswith("--") and name not in (*valid, "--help"):
+            raise ValueError(unknown("option", name, valid))
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(TeleopConfig, args=list(argv), prog=PROG, description=__doc__)
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        raise ValueError(_unboxed(said.getvalue())) from None
+
+
+def run(config: TeleopConfig) -> int:
+    """Runs a session; returns the exit code. Raises what `main` answers in a line."""
+    windowed = not config.headless
+    keymap = build.read_keymap(config.keymap)
+    watched = windowed or config.rerun or config.rerun_file is not None or config.web is not None
+    pictures = watched or config.output_dir is not None or config.device == "browser"
+    with contextlib.ExitStack() as stack:
+        # What the person can get wrong comes before what takes time.
+        events = SdlEvents() if windowed else None
+        built = build.worlds(config, pictures=pictures)
+        device = make_device(
+            config.device,
+            keymap=keymap,
+            events=events,
+            options=build.device_options(config, built.env),
+        )
+        stack.callback(device.close)
+        if events is not None and config.device != "keyboard":
+            device = WithKeys(device, make_device("keyboard", events=events))
+        recorder = None
+        if config.output_dir is not None:
+            recorder = open_recorder(config, config.output_dir, built)
+            stack.callback(recorder.close)
+        sinks = open_sinks(config, built, device)
+        window = None
+        if events is not None:
+            window = Window(events, built.cameras, device.help())
+            stack.callback(window.shut)
+            sinks.append(window)
+        else:
+            print("\n".join(device.help()), flush=True)
+        loop = _loop(config, built, device, recorder, sinks)
+        report = loop.run() if window is None else _beside(loop, window)
+    print(report.timing.table())
+    if config.output_dir is not None:
+        print(f"{report.episodes} episodes in {config.output_dir}")
+    if report.error is not None:
+        print(f"error: recording stopped: {report.error}", file=sys.stderr, flush=True)
+        return 1
+    return 0
+
+
+def _loop(
+    config: TeleopConfig,
+    built: Worlds,
+    device: Device,
+    recorder: Recorder | None,
+    sinks: Sequence[Sink],
+) -> Loop:
+    steps = None
+    if config.seconds is not None:
+        steps = max(1, round(config.seconds / built.env.task.config.control_dt))
+    return Loop(
+        build.lanes(config, built, first_episode=recorder.episodes if recorder else 0),
+        device,
+        build.rules(config, built),
+        names=built.names,
+        draw=drawer(built.seeing),
+        cameras=built.cameras,
+        recorder=recorder,
+        penalty=config.gripper_penalty,
+        sinks=sinks,
+        max_steps=steps,
+        say=lambda line: print(line, flush=True),
+    )
+
+
+def _beside(loop: Loop, window: Window) -> Report:
+    """Runs the loop on a thread of its own, and the window on this one, as macOS wants it."""
+    done: list[Report] = []
+    failed: list[BaseException] = []
+
+    def control() -> None:
+        try:
+            done.append(loop.run())
+        except BaseException as error:  # raised again on the main thread
+            failed.append(error)
+
+    thread = threading.Thread(target=control, name="mjxsim-control")
+    thread.start()
+    try:
+        while thread.is_alive():
+            window.step()
+    finally:
+        loop.stop()
+        thread.join()
+    if failed:
+        raise failed[0]
+    return done[0]
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _unboxed(text: str) -> str:
+    """The first paragraph of tyro's boxed error as one line."""
+    lines: list[str] = []
+    for line in text.splitlines():
+        inner = line.strip().strip("│").strip()
+        if inner.startswith("─"):
+            break
+        if inner and not inner.startswith(("╭", "╰")):
+            lines.append(inner)
+    return " ".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,63 @@
+"""SDL's events, which one thread takes from the queue and whoever listens gets.
+
+SDL wants its events taken on the thread that opened the window, on macOS the main one; the devices
+are asked on the control thread. So they listen here, and keep what they heard.
+"""
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from mjxsim.teleop.devices.base import DeviceError
+
+if TYPE_CHECKING:
+    import pygame.event
+
+    Listener = Callable[["pygame.event.Event"], None]
+
+NO_PYGAME = 'this needs pygame: python -m pip install "mjxsim[teleop]"'
+
+
+class SdlEvents:
+    """The queue of this process's SDL events."""
+
+    def __init__(self, *, video: bool = True) -> None:
+        """Starts SDL, with a display or, for a gamepad alone, without one.
+
+        Raises:
+          DeviceError: pygame is not installed, or there is no display.
+        """
+        os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+        # A gamepad is heard even where no window of ours has the focus.
+        os.environ.setdefault("SDL_JOYSTICK_ALLOW_BACKGROUND_EVENTS", "1")
+        try:
+            import pygame
+        except ImportError as error:
+            raise DeviceError(NO_PYGAME) from error
+        if not video:
+            os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+        try:
+            pygame.display.init()
+        except pygame.error as error:
+            raise DeviceError(
+                f"no display ({error}): use --headless with --device gamepad, spacemouse, leader "
+                "or browser, or a virtual display: xvfb-run python -m mjxsim.teleop ..."
+            ) from error
+        self._listeners: list[Listener] = []
+
+    def listen(self, listener: "Listener") -> None:
+        """Gives every event from now on to `listener`, on the thread that calls `pump`."""
+        self._listeners.append(listener)
+
+    def forget(self, listener: "Listener") -> None:
+        """Gives no more to it."""
+        if listener in self._listeners:
+            self._listeners.remove(listener)
+
+    def pump(self) -> None:
+        """Hands on what has come; on the thread that opened the display."""
+        import pygame
+
+        for event in pygame.event.get():
+            for listener in list(self._listeners):
+                listener(event)

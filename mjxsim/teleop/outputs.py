@@ -1,0 +1,67 @@
+"""Where a session goes beside the window: a dataset, a web page, Rerun. Each is loaded if asked."""
+
+import pathlib
+
+from mjxsim.randomization import RandomizationConfig
+from mjxsim.teleop.build import Worlds
+from mjxsim.teleop.config import TeleopConfig
+from mjxsim.teleop.devices import Device
+from mjxsim.teleop.frame import Sink
+from mjxsim.teleop.recording import EXTRAS, Recorder
+
+
+def open_recorder(config: TeleopConfig, root: pathlib.Path, built: Worlds) -> Recorder:
+    """A dataset to record into.
+
+    Raises:
+      ValueError: the rate is not a whole number, or the dataset in `root` is of another task, rate
+        or robot.
+      OSError: there is something in `root`, and resuming was not asked for.
+    """
+    from mjxsim import datasets
+
+    env = built.seeing
+    rate = 1.0 / env.task.config.control_dt
+    fps = round(rate)
+    if abs(rate - fps) > 1e-6 * rate:
+        raise ValueError(
+            f"a dataset has a whole number of frames per second, not {rate:g}: "
+            "choose a whole --rate"
+        )
+    if not config.resume and root.exists() and any(root.iterdir()):
+        raise ValueError(
+            f"--output-dir {root} exists: give --resume to add to it, or another directory"
+        )
+    source = datasets.Source(
+        task=env.name.split("/")[0],
+        task_config=env.task.config,
+        robot=env.robot.name,
+        engine=env.engine.name,
+        control=built.control,
+        cameras=env.eyes.config if env.eyes else datasets.Source.cameras,
+        randomization=built.run.config.randomization if built.run else RandomizationConfig(),
+    )
+    opened = datasets.Writer.resume if config.resume else datasets.Writer.create
+    features = datasets.features_of(env, extras=EXTRAS)
+    return opened(root, features, fps=fps, robot_type=env.robot.name, source=source)
+
+
+def open_sinks(config: TeleopConfig, built: Worlds, device: Device) -> list[Sink]:
+    """Who looks, beside the window.
+
+    Raises:
+      RuntimeError: what is needed is not installed.
+    """
+    model = built.env.engine.model
+    sinks: list[Sink] = []
+    if config.rerun or config.rerun_file is not None:
+        from mjxsim.teleop.rerun_log import RerunSink
+
+        sinks.append(RerunSink(model, path=config.rerun_file))
+    if config.web is not None:
+        from mjxsim.teleop.web import WebView
+
+        view = WebView(model, port=config.web, help=device.help())
+        print(f"the scene is at {view.url}", flush=True)
+        sinks.append(view)
+    return sinks
