@@ -1,0 +1,1 @@
+"""A person steers one lane of a running batch, in real time."""
