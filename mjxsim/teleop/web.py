@@ -175,24 +175,25 @@ def _add_geoms(scene: "viser.SceneApi", model: mujoco.MjModel) -> "dict[int, vis
 def _light(scene: "viser.SceneApi", model: mujoco.MjModel) -> None:
     """Lights about as bright as the model's.
 
-    MuJoCo adds light to colours as they are stored, a browser's renderer to their squares, roughly;
-    and the light at the viewer's eye, which cannot follow the eye here, is spread evenly instead: a
-    third of it, as on a surface seen from the side.
+    MuJoCo adds light to colours as they are stored, a browser's renderer to their squares, roughly.
+    The light at the viewer's eye, which cannot follow the eye here, is spread evenly instead: half
+    of it, and a third where a lamp shines as well.
     """
     scene.configure_environment_map(None)
     scene.configure_default_lights(False)
     head, lamps = model.vis.headlight, np.flatnonzero(model.light_active)
-    even = float(np.mean(head.ambient + head.diffuse / 3.0)) * bool(head.active)
-    even += float(model.light_ambient[lamps].mean(axis=1).sum())
+    ambient = float(np.mean(head.ambient)) * bool(head.active)
+    ambient += float(model.light_ambient[lamps].mean(axis=1).sum())
+    eye = float(np.mean(head.diffuse)) * bool(head.active)
     direct = model.light_diffuse[lamps].mean(axis=1)
-    linear = even**_GAMMA
+    linear = (ambient + eye / 2) ** _GAMMA
+    brightness = max(0.0, (ambient + eye / 3 + float(direct.sum())) ** _GAMMA - linear)
     scene.add_light_ambient("/lights/even", intensity=math.pi * linear)
-    brightness = (even + direct.sum()) ** _GAMMA - linear
     for lamp, share in zip(lamps, direct / max(float(direct.sum()), 1e-9), strict=True):
         away = -model.light_dir[lamp] * model.stat.extent
         scene.add_light_directional(
             f"/lights/{lamp}",
-            intensity=math.pi * float(brightness * share),
+            intensity=math.pi * brightness * float(share),
             cast_shadow=bool(model.light_castshadow[lamp]),
             position=tuple(away),
         )
