@@ -29,6 +29,16 @@ class Triangles:
     corners: np.ndarray  # (n, 3) float32 [m]
     faces: np.ndarray  # (m, 3) uint32, indices of corners
 
+    @property
+    def normals(self) -> np.ndarray:
+        """Unit normals (n, 3) float32 at the corners: the mean of its faces', by their area."""
+        a, b, c = (self.corners[self.faces[:, i]] for i in range(3))
+        sums = np.zeros_like(self.corners)
+        for i in range(3):
+            np.add.at(sums, self.faces[:, i], np.cross(b - a, c - a))
+        length = np.linalg.norm(sums, axis=1, keepdims=True)
+        return sums / np.maximum(length, 1e-12)
+
 
 def shown(model: mujoco.MjModel) -> tuple[int, ...]:
     """The geoms that MuJoCo draws unless told otherwise and that have a colour to be seen."""

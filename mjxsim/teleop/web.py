@@ -21,6 +21,7 @@ import numpy as np
 
 from mjxsim.teleop import triangles
 from mjxsim.teleop.frame import Frame
+from mjxsim.teleop.poses import Poses, changed
 from mjxsim.teleop.worker import Worker
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class WebView:
                 'the web view needs viser: python -m pip install "mjxsim[web]"'
             ) from error
         _check_address(host)
-        self._model, self._data = model, mujoco.MjData(model)
+        self._poses = Poses(model)
         with _silence():
             self._server = viser.ViserServer(host=host, port=port, label=title, verbose=False)
         self._host = host
@@ -74,15 +75,16 @@ class WebView:
         gui.configure_theme(dark_mode=True, show_logo=False, show_share_button=False)
         _light(scene, model)
         scene.set_background_image(_sky(model), format="png")
-        self._bodies = _add_geoms(scene, model)
+        self._bodies = _add_geoms(scene, self._poses)
         self._shown = {body: (np.full(3, np.nan), np.full(4, np.nan)) for body in self._bodies}
         self._status = gui.add_markdown("waiting for the first step")
         self._pictures: dict[str, viser.GuiImageHandle] = {}
         if help:
             with gui.add_folder("Keys", order=1e6):
                 gui.add_markdown("\n".join(f"- {line}" for line in help))
-        self._pose(model.qpos0 if not model.nkey else model.key_qpos[0], None)
-        _stand(self._server.initial_camera, model, self._data)
+        home = self._poses.home()
+        self._place(home)
+        _stand(self._server.initial_camera, model, home)
         self._drawn = self._pictured = 0.0  # when, by time.monotonic()
         self._newest: Frame | None = None
         self._worker = Worker("mjxsim web view", self._draw, finish=self._end)
@@ -116,7 +118,7 @@ class WebView:
     def _draw(self, frame: Frame) -> None:
         time.sleep(max(0.0, self._drawn + _POSES_EVERY - time.monotonic()))
         self._drawn = time.monotonic()
-        self._pose(frame.qpos, (frame.mocap_pos, frame.mocap_quat))
+        self._place(self._poses.of(frame))
         text = _markdown(frame)
         if text != self._status.content:
             self._status.content = text
@@ -128,33 +130,28 @@ class WebView:
                 else:
                     self._pictures[camera] = self._server.gui.add_image(picture, label=camera)
 
-    def _pose(self, qpos: np.ndarray, mocap: tuple[np.ndarray, np.ndarray] | None) -> None:
+    def _place(self, placed: mujoco.MjData) -> None:
         """Moves the bodies that are elsewhere than they were."""
-        data = self._data
-        data.qpos[:] = qpos
-        if mocap is not None:
-            data.mocap_pos[:], data.mocap_quat[:] = mocap
-        mujoco.mj_kinematics(self._model, data)
-        mujoco.mj_camlight(self._model, data)
         with self._server.atomic():
             for body, node in self._bodies.items():
                 pos, quat = self._shown[body]
-                if not np.array_equal(pos, data.xpos[body]):
-                    pos[:] = node.position = data.xpos[body].copy()
-                if not np.array_equal(quat, data.xquat[body]):
-                    quat[:] = node.wxyz = data.xquat[body].copy()
+                if changed(pos, placed.xpos[body]):
+                    node.position = pos.copy()
+                if changed(quat, placed.xquat[body]):
+                    node.wxyz = quat.copy()
 
     def _end(self) -> None:
         with _silence():
             self._server.stop()
 
 
-def _add_geoms(scene: "viser.SceneApi", model: mujoco.MjModel) -> "dict[int, viser.FrameHandle]":
+def _add_geoms(scene: "viser.SceneApi", poses: Poses) -> "dict[int, viser.FrameHandle]":
     """Puts the geoms into the scene; their bodies' nodes by the bodies' ids."""
+    model = poses.model
     bodies: dict[int, viser.FrameHandle] = {}
     for geom in triangles.shown(model):
         body = int(model.geom_bodyid[geom])
-        name = f"/{body}-{model.body(body).name}".replace("/", "_").replace("_", "/", 1)
+        name = "/" + poses.names[body].replace("/", "-")
         if body not in bodies:
             bodies[body] = scene.add_frame(name, show_axes=False)
         surface = triangles.of_geom(model, geom)
