@@ -18,8 +18,8 @@ import io
 import json
 import pathlib
 import traceback
-from collections.abc import Iterator, Sequence
-from typing import Literal, get_args
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal, TypeVar, get_args
 
 import tyro
 
@@ -35,6 +35,7 @@ from mjxsim.tasks import TaskConfig
 from mjxsim.tasks import registry as tasks
 
 _Algorithm = Literal["ppo", "sac"]
+T = TypeVar("T")
 
 
 class ConfigError(ValueError):
@@ -164,14 +165,35 @@ def override(config: TrainConfig, flags: Sequence[str], prog: str) -> TrainConfi
       ConfigError: an unknown flag (with the nearest valid one) or a value that does not fit.
     """
     valid = sorted(flags_of(config))
+    return from_flags(config, flags, prog, lambda name: _likely(name, valid, config.algorithm))
+
+
+def from_flags(
+    default: T,
+    flags: Sequence[str],
+    prog: str,
+    likely: Callable[[str], Sequence[str]] | None = None,
+) -> T:
+    """A frozen dataclass with fields replaced by command-line flags; see `override`.
+
+    Args:
+      default: the values of what no flag changes.
+      flags: the command line.
+      prog: the command's name in its help.
+      likely: of the valid flags, those that an unknown one may mean; all if None.
+
+    Raises:
+      ConfigError: an unknown flag (with the nearest valid one) or a value that does not fit.
+    """
+    valid = sorted(flags_of(default))
     for flag in flags:
         name = flag.split("=")[0].replace("_", "-")
         if name.startswith("--") and name not in (*valid, "--help"):
-            raise ConfigError(unknown("option", name, _likely(name, valid, config.algorithm)))
+            raise ConfigError(unknown("option", name, likely(name) if likely else valid))
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
-            return tyro.cli(TrainConfig, default=config, args=list(flags), prog=prog)
+            return tyro.cli(type(default), default=default, args=list(flags), prog=prog)
     except SystemExit as stop:
         if not stop.code:
             raise
