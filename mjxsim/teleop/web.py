@@ -209,21 +209,22 @@ def _stand(camera: "viser.InitialCameraConfig", model: mujoco.MjModel, data: muj
 
 def _markdown(frame: Frame) -> str:
     s = frame.status
-    driver = "you" if s.intervening else s.driver
+    doing = [("recording", s.recording), ("paused", s.paused), ("success", s.success)]
+    flags = [f"**{name}**" for name, so in doing if so]
+    lane = f"lane {s.lane + 1} of {s.lanes}, " if s.lanes > 1 else ""
+    by = f"you ({s.device})" if s.intervening else s.driver
     wanted = "" if s.episodes is None else f" of {s.episodes}"
-    doing = ["**recording**"] if s.recording else []
-    doing += ["**paused**"] if s.paused else []
-    doing += ["**success**"] if s.success else []
-    return "\n\n".join(
-        [
-            *([s.instruction] if s.instruction else []),
-            *([" · ".join(doing)] if doing else []),
-            f"lane {s.lane + 1} of {s.lanes}, steered by {driver} ({s.device})",
-            f"step {s.step}, reward {frame.reward:.2f}, {s.episode}{wanted} episodes recorded",
-            f"{s.measured_rate:.1f} of {s.rate:g} Hz at speed {s.speed:g}, {s.late} late",
-            *([f"*{s.message}*"] if s.message else []),
-        ]
-    )
+    recorded = f", {s.episode}{wanted} episodes recorded" if s.recording or s.episode else ""
+    rate = f"{s.measured_rate:.1f} of {s.rate:g} Hz" if math.isfinite(s.measured_rate) else ""
+    lines = [
+        s.instruction,
+        " · ".join(flags),
+        f"{lane}steered by {by}",
+        f"step {s.step}, reward {frame.reward:.2f}{recorded}",
+        " · ".join(filter(None, (rate, f"speed {s.speed:g}", f"{s.late} late" if s.late else ""))),
+        f"*{s.message}*" if s.message else "",
+    ]
+    return "\n\n".join(filter(None, lines))
 
 
 def _sky(model: mujoco.MjModel) -> np.ndarray | None:
