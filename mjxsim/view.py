@@ -206,19 +206,19 @@ def _play(config: ViewConfig, env: Env, act: _Act, sink: Sink, is_open: Callable
     """Steps and shows at the speed asked for, or as fast as this machine can."""
     dt = env.task.config.control_dt
     steps = None if config.seconds is None else _steps(env, config.seconds)
-    due: float | None = None
-    began, rate = time.monotonic(), float("nan")
+    due = began = time.monotonic()
+    rate = float("nan")
     for number, (state, (action, reward)) in enumerate(_episodes(env, act, config.seed, steps)):
         if not is_open():
             return
         now = time.monotonic()
         if number == 1:  # until then it compiled
-            began, due = now, now
+            due = began = now
         elif number > 1:
             rate = (number - 1) / max(now - began, 1e-9)
         status = _status(config, env, state, rate)
         sink.show(_frame(env, state, action, reward, number, status))
-        if due is not None:
+        if number > 0:
             due = max(due + dt / config.speed, now - _BEHIND)
             time.sleep(max(0.0, due - time.monotonic()))
 

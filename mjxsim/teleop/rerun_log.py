@@ -39,27 +39,22 @@ class RerunSink:
 
     Args:
       model: the compiled model.
-      path: a file to write, as `rerun out.rrd` opens it; what is there is overwritten.
-      spawn: whether to start the Rerun viewer and log to it.
+      path: a file to write, as `rerun out.rrd` opens it; what is there is overwritten. None starts
+        the Rerun viewer and logs to it.
 
     Raises:
-      ValueError: neither a file nor the viewer, or both.
       RuntimeError: Rerun is not installed, or there is no display for its viewer.
       OSError: the file cannot be written.
     """
 
-    def __init__(
-        self, model: mujoco.MjModel, *, path: pathlib.Path | None = None, spawn: bool = False
-    ) -> None:
-        if (path is not None) == spawn:
-            raise ValueError("Rerun: give a file or have the viewer started, one of the two")
+    def __init__(self, model: mujoco.MjModel, *, path: pathlib.Path | None = None) -> None:
         try:
             import rerun
         except ImportError as error:
             raise RuntimeError(
                 'Rerun is not installed: python -m pip install "mjxsim[rerun]"'
             ) from error
-        if spawn and (why := screen.why_none()):
+        if path is None and (why := screen.why_none()):
             raise RuntimeError(f"{why}; log to a file with --rerun-file out.rrd instead")
         self._rerun = rerun
         self._log = rerun.RecordingStream(

@@ -22,6 +22,7 @@ class Event(enum.Enum):
     PAUSE = "pause"  # stop the clock, or go on
     NEXT_LANE = "next_lane"
     PREVIOUS_LANE = "previous_lane"
+    NEXT_ARM = "next_arm"  # of a robot with several
     FASTER = "faster"  # of the simulated clock beside the wall clock
     SLOWER = "slower"
     QUIT = "quit"
@@ -39,6 +40,7 @@ class Command:
     # one, which toggles by Event.INTERVENE.
     intervene: bool | None = None
     events: tuple[Event, ...] = ()  # since the last poll, in order
+    expert: bool = False  # the task's own expert acts in the person's place
 
     @property
     def finite(self) -> bool:
@@ -50,7 +52,8 @@ class Command:
     @property
     def moves(self) -> bool:
         """Whether it asks for anything but to hold still; events aside."""
-        return self.gripper != "hold" or self.joints is not None or any(self.linear + self.angular)
+        still = self.gripper == "hold" and self.joints is None and not self.expert
+        return not still or any(self.linear + self.angular)
 
 
 class DeviceError(RuntimeError):

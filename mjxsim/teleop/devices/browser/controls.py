@@ -1,94 +1,50 @@
-"""What a page can ask for, and which key of a browser asks for it."""
+"""The keys of a page, by the names that browsers give them."""
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
 
-from mjxsim.naming import unknown
-from mjxsim.teleop.devices.base import Command, Event, Gripper
+from mjxsim.teleop.devices import keymap
 
-# `KeyboardEvent.code` (W3C UI Events KeyboardEvent code Values) -> control.
-KeyMap = Mapping[str, str]
+# Action -> `KeyboardEvent.code`; the keys of `keymap.KEYBOARD`.
+KEYS: Mapping[str, str] = MappingProxyType(
+    {
+        "forward": "ArrowUp",
+        "back": "ArrowDown",
+        "left": "ArrowLeft",
+        "right": "ArrowRight",
+        "up": "ShiftRight",
+        "down": "ShiftLeft",
+        "roll_left": "KeyJ",
+        "roll_right": "KeyL",
+        "pitch_down": "KeyI",
+        "pitch_up": "KeyK",
+        "turn_left": "KeyU",
+        "turn_right": "KeyO",
+        "open": "ControlRight",
+        "close": "ControlLeft",
+        "intervene": "Space",
+        "success": "Enter",
+        "failure": "Escape",
+        "rerecord": "KeyR",
+        "reset": "Backspace",
+        "record": "KeyC",
+        "pause": "KeyP",
+        "next_lane": "PageDown",
+        "previous_lane": "PageUp",
+        "next_arm": "Tab",
+        "faster": "Equal",
+        "slower": "Minus",
+        "quit": "KeyQ",
+    }
+)
 
-# Control -> (axis, sign); the robot base's axes.
-_LINEAR = {"+x": (0, 1), "-x": (0, -1), "+y": (1, 1), "-y": (1, -1), "+z": (2, 1), "-z": (2, -1)}
-_ANGULAR = {
-    "+roll": (0, 1),
-    "-roll": (0, -1),
-    "+pitch": (1, 1),
-    "-pitch": (1, -1),
-    "+yaw": (2, 1),
-    "-yaw": (2, -1),
-}
-EVENTS = {event.value: event for event in Event}
-HELD = (*_LINEAR, *_ANGULAR, "open", "close")
-CONTROLS = (*HELD, *EVENTS)
-
-# gym-hil's keys, and more where it has none.
-KEYS: KeyMap = {
-    "ArrowUp": "+x",
-    "ArrowDown": "-x",
-    "ArrowLeft": "+y",
-    "ArrowRight": "-y",
-    "ShiftRight": "+z",
-    "ShiftLeft": "-z",
-    "ControlRight": "open",
-    "ControlLeft": "close",
-    "KeyJ": "+yaw",
-    "KeyL": "-yaw",
-    "KeyI": "+pitch",
-    "KeyK": "-pitch",
-    "KeyU": "+roll",
-    "KeyO": "-roll",
-    "Space": "intervene",
-    "Enter": "success",
-    "Escape": "failure",
-    "Backspace": "rerecord",
-    "KeyR": "reset",
-    "KeyC": "record",
-    "KeyP": "pause",
-    "BracketRight": "next_lane",
-    "BracketLeft": "previous_lane",
-    "Equal": "faster",
-    "Minus": "slower",
-    "KeyQ": "quit",
-}
-
-
-def check(keys: KeyMap) -> None:
-    """Raises ValueError, one line, for a key that asks for something unknown."""
-    for key, control in keys.items():
-        if control not in CONTROLS:
-            raise ValueError(f"key {key}: {unknown('control', control, CONTROLS)}")
-
-
-def command(held: Collection[str], events: tuple[Event, ...]) -> Command:
-    """What is asked for by the controls that are held; opposite ones cancel."""
-
-    def along(directions: Mapping[str, tuple[int, int]]) -> tuple[float, float, float]:
-        total = [0.0, 0.0, 0.0]
-        for control, (axis, sign) in directions.items():
-            total[axis] += sign * (control in held)
-        return total[0], total[1], total[2]
-
-    gripper: Gripper = "hold"
-    if ("open" in held) != ("close" in held):
-        gripper = "open" if "open" in held else "close"
-    return Command(linear=along(_LINEAR), angular=along(_ANGULAR), gripper=gripper, events=events)
-
-
-def help_lines(keys: KeyMap) -> tuple[str, ...]:
-    """What each key does, a line each."""
-    return tuple(f"{label(key)}: {control.replace('_', ' ')}" for key, control in keys.items())
-
-
-def label(key: str) -> str:
-    """A key's code as a person says it: "ShiftLeft" -> "left Shift"."""
-    for side in ("Left", "Right"):
-        base = key.removesuffix(side)
-        if base != key and base in ("Shift", "Control", "Alt", "Meta"):
-            return f"{side.lower()} {'Ctrl' if base == 'Control' else base}"
-    return _SIGNS.get(key) or key.removeprefix("Key").removeprefix("Digit")
-
-
+# W3C, UI Events KeyboardEvent code Values: the keys of a usual keyboard.
+_CODE = re.compile(
+    r"Key[A-Z]|Digit\d|F\d\d?|Numpad\w+|Arrow(Up|Down|Left|Right)|(Shift|Control|Alt)(Left|Right)"
+    r"|Page(Up|Down)|Home|End|Insert|Delete|Enter|Escape|Backspace|Tab|Space|CapsLock|Backquote"
+    r"|Backslash|IntlBackslash|Bracket(Left|Right)|Comma|Equal|Minus|Period|Quote|Semicolon|Slash"
+)
 _SIGNS = {
     "ArrowUp": "↑",
     "ArrowDown": "↓",
@@ -99,4 +55,32 @@ _SIGNS = {
     "Equal": "=",
     "Minus": "-",
     "Escape": "Esc",
+    "PageUp": "page up",
+    "PageDown": "page down",
 }
+
+
+def customized(own: Mapping[str, str] | None) -> Mapping[str, str]:
+    """The keys with the person's changes; see `keymap.customized`.
+
+    Raises:
+      ValueError: an unknown action or key, or one key for two actions, in a line.
+    """
+    return keymap.customized(KEYS, own, _check)
+
+
+def label(key: str) -> str:
+    """A key as a person says it: "ShiftLeft" -> "left Shift"."""
+    for side in ("Left", "Right"):
+        base = key.removesuffix(side)
+        if base != key and base in ("Shift", "Control", "Alt"):
+            return f"{side.lower()} {'Ctrl' if base == 'Control' else base}"
+    return _SIGNS.get(key) or key.removeprefix("Key").removeprefix("Digit")
+
+
+def _check(key: str) -> None:
+    if not _CODE.fullmatch(key):
+        raise ValueError(
+            f"unknown key {key!r} in the key map: keys are called as browsers call them "
+            "(KeyboardEvent.code), such as 'KeyA', 'Enter', 'ShiftLeft' or 'PageUp'"
+        )

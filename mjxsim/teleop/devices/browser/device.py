@@ -6,14 +6,15 @@ import ipaddress
 import json
 import secrets
 import time
+from collections.abc import Mapping
 
 from mjxsim.teleop.devices import browser
 from mjxsim.teleop.devices.base import Command
 from mjxsim.teleop.devices.browser import controls
-from mjxsim.teleop.devices.browser.controls import KeyMap
 from mjxsim.teleop.devices.browser.pictures import Pictures
 from mjxsim.teleop.devices.browser.pilot import Pilot
 from mjxsim.teleop.devices.browser.server import Json, Server, Site
+from mjxsim.teleop.devices.keymap import EVENTS, help_lines
 from mjxsim.teleop.frame import Frame
 
 PORT = 8090
@@ -34,12 +35,12 @@ class BrowserDevice:
       host: the address that is listened at. "0.0.0.0" for all of them: phones can then join, and
         the page's address has a random word in it, without which nothing is answered.
       port: the first that is tried; 0 for any.
-      keys: what each key asks for; gym-hil's keys by default.
+      keymap: changes of the keys, action -> `KeyboardEvent.code`; gym-hil's keys by default.
       timeout: [s] of silence after which everything is let go.
       token: the word in the address; chosen at random if None and `host` is not this machine only.
 
     Raises:
-      ValueError: a key that asks for something unknown.
+      ValueError: an unknown action or key, or one key for two actions.
       DeviceError: nothing can be listened at there.
     """
 
@@ -50,12 +51,11 @@ class BrowserDevice:
         *,
         host: str = "127.0.0.1",
         port: int = PORT,
-        keys: KeyMap = controls.KEYS,
+        keymap: Mapping[str, str] | None = None,
         timeout: float = 0.5,
         token: str | None = None,
     ) -> None:
-        controls.check(keys)
-        self._keys = dict(keys)
+        self._keys = controls.customized(keymap)
         if token is None:
             token = "" if _only_here(host) else secrets.token_urlsafe(12)
         self._pilot, self._pictures = Pilot(timeout), Pictures()
@@ -73,7 +73,7 @@ class BrowserDevice:
         return self._pilot.messages()
 
     def help(self) -> tuple[str, ...]:
-        return controls.help_lines(self._keys)
+        return help_lines({action: controls.label(key) for action, key in self._keys.items()})
 
     def show(self, frame: Frame) -> None:
         """Takes one control step; returns at once."""
@@ -87,9 +87,9 @@ class BrowserDevice:
     def _page(self) -> bytes:
         html = importlib.resources.files(browser).joinpath("page.html").read_text("utf-8")
         known = {
-            "keys": self._keys,
-            "labels": {key: controls.label(key) for key in self._keys},
-            "events": list(controls.EVENTS),
+            "keys": {key: action for action, key in self._keys.items()},
+            "labels": {action: controls.label(key) for action, key in self._keys.items()},
+            "events": list(EVENTS),
         }
         # "<" could end the script that it stands in.
         return html.replace("{{known}}", json.dumps(known).replace("<", "\\u003c")).encode()

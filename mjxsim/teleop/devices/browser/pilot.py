@@ -6,7 +6,7 @@ import threading
 from collections.abc import Collection, Sequence
 
 from mjxsim.teleop.devices.base import Command, Event
-from mjxsim.teleop.devices.browser import controls
+from mjxsim.teleop.devices.keymap import EVENTS, Held
 
 _FORGET = 60.0  # [s] after which a page that says nothing is forgotten
 _MOST = 64  # events and messages that may wait
@@ -30,7 +30,7 @@ class Answer:
 class Pilot:
     """The last page that was opened, or on which something was pressed, drives.
 
-    A control counts while it is held, once it was pressed on the page that drives: one that was
+    An action counts while it is held, once it was pressed on the page that drives: one that was
     held before, on a page that takes over or comes back, does nothing until it is pressed again.
 
     Reports may come late, twice or in another order; each page numbers its reports and its presses,
@@ -66,8 +66,8 @@ class Pilot:
         Args:
           name: of the page, its own choice.
           number: of the report, growing.
-          held: the controls that are held now.
-          presses: number, growing, and control of each press that is not known to be taken.
+          held: the actions that are held now.
+          presses: number, growing, and action of each press that is not known to be taken.
           now: [s].
         """
         with self._lock:
@@ -76,7 +76,7 @@ class Pilot:
             if page is None:
                 page = self._pages[name] = _Page()
                 self._take_over(name)
-            new = [(n, control) for n, control in sorted(presses) if n > page.press]
+            new = [(n, action) for n, action in sorted(presses) if n > page.press]
             if new and self._driver != name:
                 self._take_over(name)
             newest = number > page.report
@@ -89,8 +89,8 @@ class Pilot:
                     self._messages.append("browser: connected again")
                 if newest:
                     self._held = frozenset(held)
-                for _, control in new:
-                    self._press(control)
+                for _, action in new:
+                    self._press(action)
                 self._active &= self._held
             return Answer(self._driver == name, page.press)
 
@@ -114,7 +114,7 @@ class Pilot:
             held, events = self._active | self._touched, tuple(self._events)
             self._touched.clear()
             self._events.clear()
-        return controls.command(held, events)
+        return Held(frozenset(held)).command(events)
 
     def say(self, message: str) -> None:
         """Adds a message to those that wait."""
@@ -128,12 +128,12 @@ class Pilot:
             self._messages.clear()
             return waiting
 
-    def _press(self, control: str) -> None:
-        if control in controls.EVENTS:
-            self._events.append(controls.EVENTS[control])
+    def _press(self, action: str) -> None:
+        if action in EVENTS:
+            self._events.append(EVENTS[action])
         else:
-            self._active.add(control)
-            self._touched.add(control)
+            self._active.add(action)
+            self._touched.add(action)
 
     def _take_over(self, name: str) -> None:
         self._messages.append(f"browser: {'another' if self._driver else 'a'} page drives now")

@@ -19,9 +19,9 @@ import urllib.parse
 from collections.abc import Callable, Mapping
 
 from mjxsim.teleop.devices.base import DeviceError
-from mjxsim.teleop.devices.browser import controls
 from mjxsim.teleop.devices.browser.pictures import Pictures
 from mjxsim.teleop.devices.browser.pilot import Pilot
+from mjxsim.teleop.devices.keymap import ACTIONS
 
 _LONGEST = 65536  # [bytes] of a request
 _PATIENCE = 1.0  # [s] that a request for pictures waits
@@ -160,8 +160,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             answer = self.site.pilot.report(
                 name,
                 _count(said["number"]),
-                [_control(c) for c in said["held"]],
-                [(_count(n), _control(c)) for n, c in said["presses"]],
+                [_action(a) for a in said["held"]],
+                [(_count(n), _action(a)) for n, a in said["presses"]],
                 time.monotonic(),
             )
         except (ValueError, KeyError, TypeError):
@@ -210,9 +210,9 @@ def _count(value: object) -> int:
     return value
 
 
-def _control(value: object) -> str:
-    if value not in controls.CONTROLS:
-        raise ValueError("not a control")
+def _action(value: object) -> str:
+    if value not in ACTIONS:
+        raise ValueError("not an action")
     return str(value)
 
 
