@@ -1,11 +1,17 @@
 """MuJoCo's own viewer as a sink."""
 
+import math
 import sys
+import threading
 
 import mujoco
+import numpy as np
 
 from mjxsim.teleop import screen
 from mjxsim.teleop.frame import Frame
+from mjxsim.teleop.poses import Poses, viewpoint
+
+_PATIENCE = 5.0  # [s] for the viewer's threads to end
 
 
 class MujocoView:
@@ -23,11 +29,12 @@ class MujocoView:
             raise RuntimeError(f"{why}; look with --viewer web or --viewer png instead")
         import mujoco.viewer
 
-        self._model, self._data = model, mujoco.MjData(model)
-        if model.nkey:
-            mujoco.mj_resetDataKeyframe(model, self._data, 0)
-        mujoco.mj_forward(model, self._data)
+        self._model, self._data = model, Poses(model).home()
+        before = set(threading.enumerate())
         self._handle = mujoco.viewer.launch_passive(model, self._data, show_left_ui=False)
+        self._threads = set(threading.enumerate()) - before
+        if seen := viewpoint(self._data):
+            self._look(*seen)
 
     @property
     def open(self) -> bool:
@@ -49,6 +56,18 @@ class MujocoView:
     def close(self) -> None:
         """Closes the window; a second call does nothing."""
         self._handle.close()
+        for thread in self._threads:  # a process that ends while one still draws crashes
+            thread.join(_PATIENCE)
+
+    def _look(self, eye: np.ndarray, point: np.ndarray) -> None:
+        """Puts the viewer's camera at `eye` [m], looking at `point`."""
+        way = point - eye
+        with self._handle.lock():
+            camera = self._handle.cam
+            camera.lookat[:] = point
+            camera.distance = float(np.linalg.norm(way))
+            camera.azimuth = math.degrees(math.atan2(way[1], way[0]))
+            camera.elevation = math.degrees(math.asin(way[2] / camera.distance))
 
 
 def _why_no_window() -> str | None:

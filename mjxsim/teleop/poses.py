@@ -5,6 +5,8 @@ import numpy as np
 
 from mjxsim.teleop.frame import Frame
 
+_FAR = 5.0  # [m] of the point looked at
+
 
 class Poses:
     """The bodies of one model that have something to be seen; not for several threads.
@@ -38,6 +40,18 @@ class Poses:
         mujoco.mj_kinematics(self.model, self._data)
         mujoco.mj_camlight(self.model, self._data)
         return self._data
+
+
+def viewpoint(placed: mujoco.MjData) -> tuple[np.ndarray, np.ndarray] | None:
+    """Where the model's first camera is and the point it looks at, (3,) [m] each; None without one.
+
+    That point is where its axis meets the ground of a scene, z = 0, or a metre away.
+    """
+    if not len(placed.cam_xpos):
+        return None
+    eye, forward = placed.cam_xpos[0].copy(), -placed.cam_xmat[0].reshape(3, 3)[:, 2]
+    distance = -eye[2] / forward[2] if eye[2] * forward[2] < 0.0 else 1.0
+    return eye, eye + min(distance, _FAR) * forward
 
 
 def changed(old: np.ndarray, new: np.ndarray) -> bool:

@@ -21,7 +21,7 @@ import numpy as np
 
 from mjxsim.teleop import triangles
 from mjxsim.teleop.frame import Frame
-from mjxsim.teleop.poses import Poses, changed
+from mjxsim.teleop.poses import Poses, changed, viewpoint
 from mjxsim.teleop.worker import Worker
 
 if TYPE_CHECKING:
@@ -84,7 +84,10 @@ class WebView:
                 gui.add_markdown("\n".join(f"- {line}" for line in help))
         home = self._poses.home()
         self._place(home)
-        _stand(self._server.initial_camera, model, home)
+        if seen := viewpoint(home):
+            camera = self._server.initial_camera
+            camera.position, camera.look_at = seen
+            camera.fov = math.radians(float(model.cam_fovy[0]))
         self._drawn = self._pictured = 0.0  # when, by time.monotonic()
         self._newest: Frame | None = None
         self._worker = Worker("mjxsim web view", self._draw, finish=self._end)
@@ -194,17 +197,6 @@ def _light(scene: "viser.SceneApi", model: mujoco.MjModel) -> None:
             cast_shadow=bool(model.light_castshadow[lamp]),
             position=tuple(away),
         )
-
-
-def _stand(camera: "viser.InitialCameraConfig", model: mujoco.MjModel, data: mujoco.MjData) -> None:
-    """A page begins with what the model's first camera sees."""
-    if not model.ncam:
-        return
-    turn = data.cam_xmat[0].reshape(3, 3)
-    camera.position = data.cam_xpos[0].copy()
-    camera.look_at = data.cam_xpos[0] - turn[:, 2] * model.stat.extent
-    camera.up = np.array([0.0, 0.0, 1.0])
-    camera.fov = math.radians(float(model.cam_fovy[0]))
 
 
 def _markdown(frame: Frame) -> str:
