@@ -95,9 +95,7 @@ class Reading:
         joints = start.qpos[self.arm.arm_qpos]
         return start.replace(task=HilState(joints, jnp.zeros(JOINTS)))
 
-    def after_step(
-        self, state: HilState, physics: PhysicsState, control_dt: float
-    ) -> HilState:
+    def after_step(self, state: HilState, physics: PhysicsState, control_dt: float) -> HilState:
         joints = self.arm.joints(physics)
         return HilState(joints, (joints - state.joints) / control_dt)
 
@@ -209,9 +207,7 @@ class PickCube:
         return self.reading.block(self.cube, physics)[2] - HALF_SIZE
 
     def _distance(self, physics: PhysicsState) -> jax.Array:
-        return jnp.linalg.norm(
-            self.reading.block(self.cube, physics) - self.reading.tcp(physics)
-        )
+        return jnp.linalg.norm(self.reading.block(self.cube, physics) - self.reading.tcp(physics))
 
 
 _PLACES = (-0.3, -0.15, 0.0, 0.15, 0.3)  # [m] along y, of blocks and of their targets
