@@ -112,7 +112,10 @@ def _add_surroundings(spec: mujoco.MjSpec, lit: Block) -> None:
         width=512,
         height=512,
     )
-    grid = spec.add_material(name="grid", texrepeat=[2, 2], texuniform=True, reflectance=0.0)
+    # OpenGL lights a floor at the corners of its tiles, where no highlight is to be seen.
+    grid = spec.add_material(
+        name="grid", texrepeat=[2, 2], texuniform=True, specular=0.0, reflectance=0.0
+    )
     grid.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "grid"
     world = spec.worldbody
     specular = [0.3, 0.3, 0.3]
