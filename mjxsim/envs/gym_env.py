@@ -104,7 +104,7 @@ class GymEnv(gymnasium.Env[NumpyObservation, np.ndarray]):
         self._drawing = Drawing(camera, height, width)
         self._renderer: GLRenderer | None = None
         self._metrics = metric_names(self.env)
-        self._place = _placement(self.env)
+        self._place = placement(self.env)
         self._state: State | None = None
         self._over = False
         self._instruction = ""
@@ -318,7 +318,7 @@ def check_action(action: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return action
 
 
-def _placement(env: Env) -> Callable[[], contextlib.AbstractContextManager[None]]:
+def placement(env: Env) -> Callable[[], contextlib.AbstractContextManager[None]]:
     """Where one world's computation runs: on the CPU with an engine that steps there.
 
     Beside an accelerator its state would travel at every step, for a computation of microseconds.

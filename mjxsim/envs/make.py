@@ -1,10 +1,14 @@
-"""Building an environment by name."""
+"""Building an environment by name, or from parts of your own."""
+
+from collections.abc import Callable
+from typing import Any
 
 import jax
+import mujoco
 import numpy as np
 
 from mjxsim import control as controllers
-from mjxsim.control import ControlConfig, ControlMode
+from mjxsim.control import ControlConfig, Controller, ControlMode
 from mjxsim.envs.env import Env, Randomizer
 from mjxsim.envs.pixels import CameraConfig, Eyes
 from mjxsim.physics import Engine, make_engine
@@ -15,8 +19,10 @@ from mjxsim.randomization.pushes import Pushes
 from mjxsim.randomization.sensing import Sensors
 from mjxsim.robots import registry as robots
 from mjxsim.robots.base import RobotSpec
-from mjxsim.tasks import TaskConfig
+from mjxsim.tasks import AnyTask, TaskConfig
 from mjxsim.tasks import registry as tasks
+
+ControllerBuilder = Callable[[RobotSpec, mujoco.MjModel, float], Controller[Any]]
 
 
 def make(
@@ -61,11 +67,57 @@ def make(
             f"task {task!r} takes a {config_class.__name__}, got {type(config).__name__}"
         )
     tasks.check_robot(task, spec)
+    return compose(
+        f"{task}/{spec.name}",
+        task_class,
+        config,
+        spec,
+        engine,
+        control=control or ControlConfig(),
+        cameras=cameras,
+        randomization=randomization,
+        randomizer=randomizer,
+        announce=announce,
+    )
+
+
+def compose(
+    name: str,
+    task_class: type[AnyTask],
+    config: TaskConfig,
+    spec: RobotSpec,
+    engine: str = "auto",
+    *,
+    control: ControlConfig | ControllerBuilder,
+    cameras: CameraConfig | None = None,
+    randomization: RandomizationConfig | None = None,
+    randomizer: Randomizer | None = None,
+    announce: bool = True,
+) -> Env:
+    """`make`, for a task and a controller that need not be mjxsim's own.
+
+    Args:
+      name: of the environment, for messages.
+      task_class: what is built from the configuration, the robot and the scene's model.
+      config: the task's configuration.
+      spec: the robot.
+      engine: see `make`, as for what follows.
+      control: a configuration, or what builds a controller of your own from the robot, the model
+        and the time between two actions [s].
+      cameras: see `make`.
+      randomization: see `make`.
+      randomizer: see `make`.
+      announce: see `make`.
+
+    Raises:
+      ValueError: a randomization that does not fit the scene, or a control_dt that is no multiple
+        of the physics timestep.
+      RuntimeError: the engine is not installed.
+    """
     config = config.for_robot(spec)
-    control = control or ControlConfig()
     random = randomization or RandomizationConfig()
     scene = task_class.scene(config, spec)
-    if control.torque:
+    if isinstance(control, ControlConfig) and control.torque:
         controllers.torque_driven(scene, spec)
     prepare(scene, random.physics, spec)
     model = scene.compile()
@@ -76,7 +128,10 @@ def make(
             f"{model.opt.timestep} s"
         )
     built = task_class.build(config, spec, model)
-    controller = controllers.build(control, spec, model, config.control_dt)
+    if isinstance(control, ControlConfig):
+        controller = controllers.build(control, spec, model, config.control_dt)
+    else:
+        controller = control(spec, model, config.control_dt)
     if random.physics.entries():
         if randomizer is not None:
             raise ValueError("give a randomizer of your own or randomization.physics, not both")
@@ -90,7 +145,7 @@ def make(
         eyes = Eyes.build(cameras, random.visual, model, spec, layout, announce=announce)
     actuators = Actuators(random.actuation, config.control_dt / repeats)
     return Env(
-        name=f"{task}/{spec.name}",
+        name=name,
         task=built,
         robot=spec,
         controller=controller,

@@ -8,6 +8,7 @@ import gymnasium
 import jax
 import jax.numpy as jnp
 import numpy as np
+from gymnasium.envs.registration import EnvSpec, load_env_creator
 from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
@@ -58,7 +59,9 @@ def make_vec(
     """A native vector environment; `gymnasium.make_vec("mjxsim/PandaPickCube-v0", n)` gives it too.
 
     Args:
-      task: a name from the task registry.
+      task: a name from the task registry, or a gymnasium id with a native vector environment, such
+        as "gym_hil/PandaPickCubeBase-v0"; an id says its own robot, control and cameras, and takes
+        engine, autoreset_mode, render_mode, announce and its own settings.
       num_envs: how many worlds.
       robot: a name from the robot registry.
       engine: "auto", "c", "mjx" or "warp".
@@ -79,6 +82,16 @@ def make_vec(
       ValueError: an unknown name (with the nearest valid one), or fewer than one world.
       RuntimeError: the engine is not installed.
     """
+    if "/" in task:
+        return _of_id(
+            task,
+            num_envs,
+            engine=engine,
+            autoreset_mode=autoreset_mode,
+            render_mode=render_mode,
+            announce=announce,
+            **config,
+        )
     check_render_mode(render_mode)
     env = build_env(task, robot, engine, control, config, randomization, cameras, announce=announce)
     return BatchedVectorEnv(
@@ -89,6 +102,24 @@ def make_vec(
         drawing=Drawing(camera, height, width),
         channels_first=channels_first,
     )
+
+
+def _of_id(name: str, num_envs: int, **settings: Any) -> "BatchedVectorEnv":
+    """The native vector environment of a gymnasium id.
+
+    An id whose own package is installed, and has no such environment, is found under the prefix
+    that ours always have: "gym_hil/..." as "mjxsim_gym_hil/...".
+    """
+    native = {i: s for i, s in gymnasium.registry.items() if _is_native(s)}
+    spec = native.get(name) or native.get(f"mjxsim_{name}")
+    if spec is None or not isinstance(spec.vector_entry_point, str):
+        raise ValueError(unknown("id of a native vector environment", name, native))
+    creator = load_env_creator(spec.vector_entry_point)
+    return creator(num_envs=num_envs, **{**spec.kwargs, **settings})
+
+
+def _is_native(spec: EnvSpec) -> bool:
+    return isinstance(spec.vector_entry_point, str) and spec.vector_entry_point.startswith("mjxsim")
 
 
 class BatchedVectorEnv(VectorEnv[NumpyObservation, np.ndarray, np.ndarray]):
@@ -133,8 +164,8 @@ class BatchedVectorEnv(VectorEnv[NumpyObservation, np.ndarray, np.ndarray]):
             "render_fps": frame_rate(env),
             "autoreset_mode": mode,
         }
-        self.single_observation_space, self.single_action_space = single_spaces(env, channels_first)
         self._channels_first = channels_first
+        self.single_observation_space, self.single_action_space = self._single_spaces()
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._drawing = drawing or Drawing(height=240, width=320)
@@ -229,7 +260,7 @@ class BatchedVectorEnv(VectorEnv[NumpyObservation, np.ndarray, np.ndarray]):
             raise ResetNeeded(
                 f"the episodes of worlds {ended} are over: reset(options={{'reset_mask': ended}})"
             )
-        actions = check_action(actions, (self.num_envs, self.env.action_size))
+        actions = self._own_actions(actions)
         over = jnp.asarray(self._over)
         self._state, results = self._step(self._state, jnp.asarray(actions), over)
         obs, last, numbers, asked = jax.device_get(results)
@@ -244,7 +275,8 @@ class BatchedVectorEnv(VectorEnv[NumpyObservation, np.ndarray, np.ndarray]):
         info: Info = dict(zip(self._metrics, metrics, strict=True))
         info["is_success"] = info.pop("success") > 0
         info["instruction"], now = self._sentences[asked]
-        infos = self._infos(info, stepped, self._numpy(last))
+        last = self._numpy(last)
+        infos = self._infos(self._described(info, last), stepped, last)
         infos |= _masked({"instruction": now}, np.ones_like(stepped))
         return self._numpy(obs), reward, terminated, truncated, infos
 
@@ -272,8 +304,24 @@ class BatchedVectorEnv(VectorEnv[NumpyObservation, np.ndarray, np.ndarray]):
             self._renderer.close()
             self._renderer = None
 
+    # What a suite with spaces and infos of its own says otherwise.
+
+    def _single_spaces(self) -> tuple[gymnasium.Space[Any], gymnasium.spaces.Box]:
+        """The observation and the action space of one world."""
+        return single_spaces(self.env, self._channels_first)
+
+    def _own_actions(self, actions: np.ndarray) -> np.ndarray:
+        """What a user gave, checked, as the environment takes it: float32 (num_envs, n)."""
+        return check_action(actions, (self.num_envs, self.env.action_size))
+
     def _numpy(self, observation: Observation) -> NumpyObservation:
+        """What the environment shows, as a user gets it."""
         return as_numpy(observation, channels_first=self._channels_first)
+
+    def _described(self, info: Info, last: NumpyObservation) -> Info:
+        """The info of a step that ended with the observation `last`, before any reset."""
+        del last
+        return info
 
     def _infos(self, info: Info, stepped: np.ndarray, last: NumpyObservation) -> Info:
         """What SyncVectorEnv would collect: the infos of steps, and of the resets among them."""

@@ -1,0 +1,1 @@
+"""Environments as other packages have them, by mjxsim: change one import."""

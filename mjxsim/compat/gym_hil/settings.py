@@ -1,0 +1,227 @@
+"""What gym-hil's environments are told, as one frozen configuration, and what it makes of mjxsim.
+
+gym-hil itself takes the first eight; the others are what guides for it pass, which it ignores.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+
+from mjxsim.compat.gym_hil import tasks
+from mjxsim.compat.gym_hil.control import OpspaceConfig
+from mjxsim.compat.gym_hil.scene import CAMERAS
+from mjxsim.envs import CameraConfig, Env
+from mjxsim.envs.make import compose
+from mjxsim.naming import unknown
+from mjxsim.randomization import STANDARD_VISUAL, RandomizationConfig
+from mjxsim.robots.panda_robotiq import PANDA_ROBOTIQ
+
+Task = Literal["PandaPickCube", "PandaArrangeBoxes"]
+RENDER_MODES = ("rgb_array", "human")
+REWARDS = ("sparse", "dense")
+EE_STEP = 0.025  # [m] for an action of 1; hil_wrappers.py, DEFAULT_EE_STEP_SIZE
+
+# What `enable_domain_randomization` alone does: a range for each thing that differs most between a
+# simulation and a table, narrow enough that the task stays possible.
+STANDARD_PHYSICS: dict[str, object] = {
+    "object_properties": {"mass_range": [0.5, 2.0], "friction_range": [0.5, 1.2]},
+    "robot_parameters": {"joint_damping_range": [0.5, 2.0]},
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class GymRenderingSpec:
+    """How large pictures are; camera_id and mode are there for gym-hil's signature."""
+
+    height: int = 128
+    width: int = 128
+    camera_id: str | int = -1
+    mode: Literal["rgb_array", "human"] = "rgb_array"
+
+    def __post_init__(self) -> None:
+        if self.height < 1 or self.width < 1:
+            raise ValueError(f"a picture has at least one pixel, got {self.height}x{self.width}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Of one environment; hashable, so that what is compiled for it is compiled once."""
+
+    task: Task
+    seed: int = 0
+    control_dt: float = 0.1  # [s]
+    physics_dt: float = 0.002  # [s]
+    render_spec: GymRenderingSpec = GymRenderingSpec()
+    render_mode: Literal["rgb_array", "human"] | None = "rgb_array"
+    image_obs: bool = False
+    reward_type: Literal["sparse", "dense"] = "sparse"
+    random_block_position: bool = False
+    # Pictures are drawn as `render_spec` says, and then resized to this (height, width).
+    resize_size: tuple[int, int] | None = None
+    control_time_s: float | None = None  # [s] after which an episode is truncated; None: never
+    fixed_reset_joint_positions: tuple[float, ...] | None = None  # (7,) [rad] instead of home
+    # Whether agent_pos ends with the joints' mean velocities over the last step, as LeRobot's
+    # wrapper of that name appends them: (25,) instead of (18,).
+    add_joint_velocity_to_observation: bool = False
+    randomization: RandomizationConfig | None = None
+    # Whether a gripper action of 2 opens, as its name says, rather than closes, as in gym-hil.
+    corrected_gripper: bool = False
+    engine: str = "c"
+
+    def __post_init__(self) -> None:
+        """Raise ValueError, one line, for a value that cannot be."""
+        check("render_mode", self.render_mode, (*RENDER_MODES, None))
+        check("reward_type", self.reward_type, REWARDS)
+        if self.task != "PandaPickCube" and self.random_block_position:
+            raise ValueError(
+                f"random_block_position is a setting of PandaPickCube, not {self.task}"
+            )
+        if self.control_time_s is not None and not self.control_time_s > 0.0:
+            raise ValueError(f"control_time_s must be positive, got {self.control_time_s}")
+        if self.resize_size is not None and (
+            len(self.resize_size) != 2 or min(self.resize_size) < 1
+        ):
+            raise ValueError(f"resize_size is (height, width) [pixels], got {self.resize_size}")
+        joints = self.fixed_reset_joint_positions
+        if joints is not None and (len(joints) != tasks.JOINTS or not np.isfinite(joints).all()):
+            raise ValueError(
+                f"fixed_reset_joint_positions takes {tasks.JOINTS} finite angles [rad], got {joints}"
+            )
+
+    @property
+    def picture(self) -> tuple[int, int]:
+        """Height and width of a picture in an observation."""
+        return self.resize_size or (self.render_spec.height, self.render_spec.width)
+
+    @property
+    def agent_size(self) -> int:
+        """Of agent_pos."""
+        return 18 + tasks.JOINTS * self.add_joint_velocity_to_observation
+
+
+def settings_of(task: Task, given: Mapping[str, Any]) -> Settings:
+    """Settings from keywords; `wrapper_kwargs`-style names of randomization are understood.
+
+    Raises:
+      ValueError: one line, for a keyword that does not exist or a value that cannot be.
+    """
+    given = dict(given)
+    switches = {k: given.pop(k, None) for k in RANDOMIZATION}
+    if switches["enable_domain_randomization"] or any(
+        switches[k] for k in ("visual_randomization", "physics_randomization")
+    ):
+        given["randomization"] = _randomization(**switches)
+    valid = {f.name for f in dataclasses.fields(Settings)} - {"task"}
+    for name in given:
+        if name not in valid:
+            raise ValueError(unknown(f"setting of {task}", name, {*valid, *RANDOMIZATION}))
+    for name in ("resize_size", "fixed_reset_joint_positions"):
+        if given.get(name) is not None:
+            given[name] = tuple(np.asarray(given[name]).tolist())
+    spec = given.get("render_spec")
+    if isinstance(spec, Mapping):
+        given["render_spec"] = GymRenderingSpec(**spec)
+    elif spec is not None and not isinstance(spec, GymRenderingSpec):
+        # gym-hil's own, where both are installed.
+        given["render_spec"] = GymRenderingSpec(int(spec.height), int(spec.width))
+    return Settings(task=task, **given)
+
+
+RANDOMIZATION = (
+    "enable_domain_randomization",
+    "visual_randomization",
+    "physics_randomization",
+    "randomization_frequency",
+)
+
+
+def _randomization(
+    enable_domain_randomization: bool | None,
+    visual_randomization: bool | Mapping[str, object] | None,
+    physics_randomization: bool | Mapping[str, object] | None,
+    randomization_frequency: str | None,
+) -> RandomizationConfig | None:
+    """`enable_domain_randomization` False switches all of it off; True alone is both, as standard.
+
+    A dictionary is one of `mjxsim.randomization`, True a standard one, False none.
+    """
+    if enable_domain_randomization is False:
+        return None
+    alone = visual_randomization is None and physics_randomization is None
+    looks = True if alone else visual_randomization
+    physics = True if alone else physics_randomization
+    config = RandomizationConfig.from_dict(
+        physics=STANDARD_PHYSICS if physics is True else physics or None,
+        visual=looks if isinstance(looks, Mapping) else None,
+        frequency=randomization_frequency,
+    )
+    if looks is True:
+        standard = dataclasses.replace(STANDARD_VISUAL, frequency=config.visual.frequency)
+        config = dataclasses.replace(config, visual=standard)
+    return config
+
+
+def make(
+    settings: Settings,
+    step: tuple[float, float, float] = (EE_STEP,) * 3,
+    *,
+    episode_seconds: float = math.inf,
+    announce: bool = False,
+) -> Env:
+    """The environment as one of mjxsim: pure, unbatched; actions (4,) in [-1, 1].
+
+    Args:
+      settings: what gym-hil's would be told.
+      step: [m] that the target moves along x, y, z for an action of 1.
+      episode_seconds: [s] after which an episode is truncated where `control_time_s` is None.
+      announce: print which engine and renderer "auto" chose, and why.
+    """
+    limit = settings.control_time_s or episode_seconds
+    if math.isinf(limit):
+        limit = 1e6 * settings.control_dt
+    home = settings.fixed_reset_joint_positions
+    common = {
+        "control_dt": settings.control_dt,
+        "physics_dt": settings.physics_dt,
+        "episode_seconds": limit,
+        "sparse_reward": settings.reward_type == "sparse",
+        "joint_velocity": settings.add_joint_velocity_to_observation,
+        **({} if home is None else {"home": home}),
+    }
+    low, high = OpspaceConfig().bounds
+    if settings.task == "PandaPickCube":
+        task = tasks.PickCube
+        config = tasks.PickCubeConfig(
+            **common, random_block_position=settings.random_block_position
+        )
+    else:
+        task, config = tasks.ArrangeBoxes, tasks.ArrangeBoxesConfig(**common)
+        low, high = (low[0], -0.5, low[2]), (high[0], 0.5, high[2])
+    cameras = None
+    if settings.image_obs:
+        cameras = CameraConfig(
+            names=CAMERAS,
+            height=settings.render_spec.height,
+            width=settings.render_spec.width,
+            hidden=("environment_state",),
+        )
+    return compose(
+        f"gym_hil/{settings.task}",
+        task,
+        config,
+        PANDA_ROBOTIQ,
+        settings.engine,
+        control=OpspaceConfig(step, (low, high), config.home, settings.corrected_gripper),
+        cameras=cameras,
+        randomization=settings.randomization,
+        announce=announce,
+    )
+
+
+def check(name: str, value: str | None, valid: tuple[str | None, ...]) -> None:
+    """Raises ValueError, one line, unless `value` is among `valid`."""
+    if value not in valid:
+        raise ValueError(unknown(name, str(value), [str(v) for v in valid]))
