@@ -1,0 +1,1 @@
+"""mjxsim under the interfaces of other projects."""
