@@ -189,8 +189,8 @@ class World(gymnasium.Env[Nested, np.ndarray]):
         if self._worlds is None:
             if _started_in not in (None, os.getpid()):
                 raise RuntimeError(
-                    "JAX ran before this process was forked and cannot run here: use one of LeRobot's "
-                    "other vector environments, or --env.vectorization=native with LeRobot 0.6"
+                    "JAX ran before this process was forked and cannot run here: pass "
+                    "--eval.use_async_envs=false"
                 )
             # One world is stepped fastest, and without a fight for a GPU, by the CPU's engine.
             engine = "c" if self._spec.engine == "auto" else self._spec.engine
