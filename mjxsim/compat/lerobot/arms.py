@@ -73,7 +73,7 @@ class SimBus:
 class SimArm(Robot):
     """One lane of a task, with an SO arm that takes joint targets in degrees and 0 to 100.
 
-    Observations are `<joint>.pos` in whole encoder ticks of its calibration, and pictures by camera.
+    Observations are `<joint>.pos`, in whole ticks of its calibrated encoders, and pictures by name.
     """
 
     config_class = SimArmConfig
@@ -189,7 +189,7 @@ class SimArm(Robot):
         _made.remove(self)
         if self.config.pacing == "wall" and self.cell.waited > 0.0:
             _log.warning(
-                "%s: the world waited %.1f s for whoever looks at it; pacing 'frames' would not mind",
+                "%s: the world waited %.1f s in which nobody looked; pacing 'frames' never does",
                 self,
                 self.cell.waited,
             )

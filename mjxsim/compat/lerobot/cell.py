@@ -53,7 +53,7 @@ class Cell:
         self.episode = 0  # how often the scene was drawn anew
         self.waited = 0.0  # [s] that the world stood still because nobody looked for long
         self._advance = env.jit(self._ticks)
-        self._restart = env.jit(lambda key: env.start(key))
+        self._restart = env.jit(env.start)
         self._look = env.jit(self._show)
         self._failed = jnp.zeros((), bool)
         self._state: State = self._restart(jax.random.key(np.uint32(seed % 2**32)))

@@ -28,7 +28,7 @@ class SimArmConfig(RobotConfig):
       pacing: "wall": the world keeps to the wall clock, as a real arm does. "frames": every action
         is followed by 1 / fps seconds, however long that takes; a recording then repeats.
       fps: With pacing "frames".
-      restart_after_s: The scene is drawn anew this long [s] after success or failure; never if None.
+      restart_after_s: The scene is drawn anew so long [s] after success or failure; never if None.
       max_relative_target: As of LeRobot's arms: how far [degrees, or 0-100] a target may be ahead.
     """
 

@@ -81,7 +81,7 @@ class SimExpert(Teleoperator):
         return to_features(guide.expert(cell.state))
 
     def get_teleop_events(self) -> dict[Any, bool]:
-        """What LeRobot's human-in-the-loop recorder asks beside an action: the script intervenes."""
+        """What LeRobot's human-in-the-loop recorder asks too: the script always intervenes."""
         cell, _ = self._held()
         sight = cell.look()
         return {

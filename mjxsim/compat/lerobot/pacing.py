@@ -1,4 +1,4 @@
-"""Keeps a simulated world in time with a clock: it is brought up to date whenever it is looked at."""
+"""Keeps a simulated world in time with a clock: it is brought up to date when it is looked at."""
 
 import math
 from collections.abc import Callable
@@ -29,8 +29,8 @@ class FrameClock:
 class Pacer:
     """How many ticks a world owes its clock.
 
-    No tick is lost to rounding: the number is counted from the start, so that the world never drifts
-    from the clock. Who does not look for longer than `longest` finds a world that waited meanwhile.
+    Ticks are counted from the start, so that no rounding adds up and the world never drifts from
+    the clock. Who does not look for longer than `longest` finds a world that waited meanwhile.
 
     Args:
       tick: simulated time that passes in one tick [s].

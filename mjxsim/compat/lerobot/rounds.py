@@ -24,8 +24,8 @@ class Rounds:
         """Raises ValueError, one line, for times in which the scene cannot be drawn anew."""
         if not (self.episode > 0.0 and self.reset >= 5 * _SLACK):
             raise ValueError(
-                f"the expert needs episode_time_s > 0 and reset_time_s >= {5 * _SLACK}, in which it "
-                f"has the scene drawn anew; got {self.episode} and {self.reset}"
+                f"the expert needs episode_time_s > 0 and reset_time_s >= {5 * _SLACK}, to have "
+                f"the scene drawn anew; got {self.episode} and {self.reset}"
             )
 
     def at(self, now: float) -> Self:

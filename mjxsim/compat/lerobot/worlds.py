@@ -178,7 +178,8 @@ class World(gymnasium.Env[Nested, np.ndarray]):
 
     def render(self) -> np.ndarray:
         """A picture, uint8 (h, w, 3); see `Worlds.render`."""
-        return (self._started().render() or ())[0]
+        (picture,) = self._started().call("render")
+        return picture
 
     def close(self) -> None:
         """Frees the renderer."""
