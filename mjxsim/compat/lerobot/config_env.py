@@ -11,12 +11,15 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, Vecto
 from lerobot.configs.types import FeatureType, PolicyFeature
 from lerobot.envs.configs import EnvConfig
 
-from mjxsim.compat.lerobot import worlds
+from mjxsim.compat.lerobot import remote, worlds
 from mjxsim.compat.lerobot.spec import Shapes, WorldSpec, measure
 from mjxsim.naming import unknown
 
 VECTORIZATIONS = ("native", "lerobot")
 _measured = functools.lru_cache(measure)
+
+if "create_envs" not in vars(EnvConfig):  # LeRobot before 0.5
+    remote.add_envs()
 
 
 @EnvConfig.register_subclass("mjxsim")

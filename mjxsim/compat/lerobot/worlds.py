@@ -12,6 +12,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
+from mjxsim.compat.lerobot.remote import MARK
 from mjxsim.compat.lerobot.spec import Shapes, WorldSpec, measure
 from mjxsim.compat.lerobot.view import AGENT, PIXELS, SURROUNDINGS, SeenEnv
 from mjxsim.envs.env import Observation
@@ -140,7 +141,11 @@ class World(gymnasium.Env[Nested, np.ndarray]):
       shapes: what it takes and gives, as a dictionary; measured by another process if None.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 20}  # noqa: RUF012
+    metadata: dict[str, Any] = {  # noqa: RUF012
+        "render_modes": ["rgb_array"],
+        "render_fps": 20,
+        MARK: True,
+    }
 
     def __init__(
         self, spec: str, shapes: dict[str, int] | None = None, render_mode: str = "rgb_array"
