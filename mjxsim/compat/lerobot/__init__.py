@@ -20,7 +20,7 @@ def register() -> None:
       ImportError: LeRobot is not installed; one line that says how to get it.
     """
     try:
-        importlib.import_module("lerobot")
+        importlib.import_module("lerobot.configs")  # any folder of the name is a package "lerobot"
     except ImportError as error:
         raise ImportError(
             'LeRobot is not installed: python -m pip install "lerobot>=0.4.4" (in an environment '
