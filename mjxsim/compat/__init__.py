@@ -1,1 +1,1 @@
-"""mjxsim under the interfaces of other projects."""
+"""Environments as other packages have them, by mjxsim: change one import."""

@@ -10,7 +10,7 @@ Importing this package loads nothing of LeRobot's. LeRobot finds what is here in
 
 import importlib
 
-_CONFIGS = ("config_env", "config_arms", "config_expert")
+_CONFIGS = ("config_env", "config_arms", "config_expert", "config_device")
 
 
 def register() -> None:
