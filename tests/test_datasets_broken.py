@@ -279,9 +279,7 @@ def same(a: Frames, b: Frames) -> bool:
 
 
 @pytest.mark.parametrize("name", [INFO, DATA, EPISODES, TASKS, STATS, VIDEO])
-def test_broken_datasets_are_named(
-    name: str, whole: pathlib.Path, tmp_path: pathlib.Path
-) -> None:
+def test_broken_datasets_are_named(name: str, whole: pathlib.Path, tmp_path: pathlib.Path) -> None:
     frames, root = read(whole), tmp_path / "broken"
     shutil.copytree(whole, root)
     unnoticed = []
@@ -300,7 +298,7 @@ def test_broken_datasets_are_named(
         else:
             unnoticed.append(what)
             assert not field, f"{what}: must be noticed"
-            # A picture may be another where a byte of it is; numbers, which have checksums, may not.
+            # A picture may be another where a byte of it is; numbers have checksums.
             if name in (DATA, EPISODES, TASKS):
                 fewer = found[: len(frames)] if what == "rows twice" else found
                 assert same(fewer, copy.copy(frames)), what

@@ -147,7 +147,10 @@ def test_abandoned_iteration_ends_its_threads(dataset: Dataset) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"deltas": {"action": [0.0, 0.03]}}, r"delta 0\.03 s of 'action' is no multiple of 1/20 s"),
+        (
+            {"deltas": {"action": [0.0, 0.03]}},
+            r"delta 0\.03 s of 'action' is no multiple of 1/20 s",
+        ),
         ({"deltas": {"acton": [0.0]}}, "unknown feature of deltas 'acton': did you mean 'action'"),
         ({"deltas": {"action": []}}, "must be a list of times"),
         ({"features": ("acton",)}, "unknown feature 'acton'"),
@@ -161,7 +164,7 @@ def test_mistakes(
     dataset: Dataset, other: Dataset, options: dict[str, object], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        Loader([dataset, other], **{"batch_size": 4, **options})  # pyright: ignore
+        Loader([dataset, other], **{"batch_size": 4, **options})
 
 
 def test_broken_videos_are_named(dataset: Dataset, tmp_path: pathlib.Path) -> None:

@@ -25,7 +25,7 @@ def run(*words: str) -> int:
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """Five successful episodes of the expert, in three lanes, with physics that differ."""
     root = tmp_path_factory.mktemp("record") / "pick"
-    physics = ("--randomization.physics.object-mass", "scale(0.8,1.2)")
+    physics = ("--randomization.physics.objects.mass", "0.8,1.2,scale")
     assert run("--episodes", "5", "--output-dir", str(root), "--noise", "0.1", *physics) == 0
     return root
 
@@ -62,9 +62,7 @@ def test_observation_comes_before_its_action(recorded: pathlib.Path) -> None:
     assert np.asarray(transition.reward)[e.lane] == f["next.reward"][0, 0]
 
 
-def test_replay_is_bit_for_bit(
-    recorded: pathlib.Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_replay_is_bit_for_bit(recorded: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert replay.main([str(recorded)]) == 0
     said = capsys.readouterr().out.splitlines()
     assert len(said) == 5

@@ -166,7 +166,9 @@ def values(path: pathlib.Path, table: pa.Table, name: str, feature: Feature) -> 
         lengths = (
             {kind.list_size}
             if not nested
-            else set(np.unique(compute.call_function("list_value_length", [column]).to_numpy()).tolist())
+            else set(
+                np.unique(compute.call_function("list_value_length", [column]).to_numpy()).tolist()
+            )
         )
         if lengths - {n}:
             raise wrong(path, f"expected {n} values in every row, got {sorted(lengths)}", name)
@@ -251,4 +253,3 @@ def read_tasks(path: pathlib.Path) -> list[str]:
     if len(set(found)) < len(found):
         raise wrong(path, "a task is there twice", index)
     return [str(found[i]) for i in np.argsort(numbers)]
-
