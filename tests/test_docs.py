@@ -85,9 +85,10 @@ def test_page_runs(page: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "page", ["randomization.md", "randomization_env.md", "randomization_visual.md"]
+    "page",
+    ["randomization.md", "randomization_env.md", "randomization_visual.md", "datasets.md"],
 )
-def test_randomization_page_runs(page: str) -> None:
+def test_page_of_steps_runs(page: str) -> None:
     code = "\n".join(blocks(ROOT / "docs" / page, "python"))
     exec(compile(code, f"docs/{page}", "exec"), {"__name__": "docs"})
 
@@ -183,6 +184,8 @@ def test_flags_exist(commands: list[str]) -> None:
     shown = {
         "train": {*table, *_flags(c for c in commands if "mjxsim.train" in c)},
         "evaluate": _flags(c for c in commands if "mjxsim.evaluate" in c),
+        "record": _flags(c for c in commands if "mjxsim.record" in c),
+        "replay": _flags(c for c in commands if "mjxsim.replay" in c),
     }
     for module, flags in shown.items():
         command = [sys.executable, "-m", f"mjxsim.{module}"]

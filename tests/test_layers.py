@@ -19,7 +19,8 @@ ONLY_FROM = {
     "mujoco.batch": ("physics/",),
     "orbax": ("learning/",),
     "optax": ("learning/",),
-    "av": ("evaluation/", "rendering/png.py"),
+    "av": ("evaluation/", "rendering/png.py", "datasets/"),
+    "pyarrow": ("datasets/",),
     "tensorboardX": ("runs/tensorboard.py",),
     "rich": ("runs/progress.py",),
 }

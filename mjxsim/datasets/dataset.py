@@ -11,11 +11,13 @@ import numpy as np
 import pyarrow as pa
 
 from mjxsim.datasets import info as infos
+from mjxsim.datasets import stats as statistics
 from mjxsim.datasets import tables
 from mjxsim.datasets.errors import wrong
 from mjxsim.datasets.features import Feature
 from mjxsim.datasets.info import SOURCE, START, Info, Place
 from mjxsim.datasets.source import Source, Start
+from mjxsim.datasets.stats import Stats
 from mjxsim.datasets.video import Decoder
 
 _OPEN_FILES = 4  # of data/, whose columns are kept in memory
@@ -88,7 +90,7 @@ class Dataset:
                 raise wrong(info.path, "frames without episodes", "total_frames")
             return cls(info, (), ())
         tasks = tables.read_tasks(info.root / infos.TASKS)
-        dataset = cls(info, tuple(tasks), _episodes(info))
+        dataset = cls(info, tuple(tasks), _episodes(info, frozenset(tasks)))
         dataset._check_files()
         return dataset
 
@@ -110,6 +112,11 @@ class Dataset:
     def length(self) -> int:
         """Frames of all episodes."""
         return self.info.total_frames
+
+    @property
+    def stats(self) -> dict[str, Stats]:
+        """Statistics of every feature, to normalize by. Raises DatasetError."""
+        return statistics.read(self.info)
 
     @property
     def source(self) -> Source | None:
@@ -262,8 +269,8 @@ class Dataset:
                 raise wrong(path, "the file is missing" if not path.exists() else "not a file")
 
 
-def _episodes(info: Info) -> tuple[Episode, ...]:
-    """What meta/episodes says. Raises DatasetError."""
+def _episodes(info: Info, tasks: frozenset[str]) -> tuple[Episode, ...]:
+    """What meta/episodes says; of the dataset's `tasks`. Raises DatasetError."""
     folder = info.root / "meta" / "episodes"
     paths = sorted(folder.glob("*/*.parquet"))
     if not paths:
@@ -276,6 +283,10 @@ def _episodes(info: Info) -> tuple[Episode, ...]:
                 continue  # half added when its writer was killed
             if e.index != len(found):
                 raise wrong(path, f"expected {len(found)}, got {e.index}", "episode_index")
+            if not e.tasks:
+                raise wrong(path, f"episode {e.index} has none", "tasks")
+            if other := set(e.tasks) - tasks:
+                raise wrong(path, f"not in {infos.TASKS}: {sorted(other)[0]!r}", "tasks")
             if e.first != frames:
                 raise wrong(path, f"expected {frames}, got {e.first}", "dataset_from_index")
             frames += e.length

@@ -4,9 +4,14 @@ Pictures are counted in a histogram of their 256 levels while they are recorded,
 exact and take no memory.
 """
 
+import json
 from collections.abc import Mapping
 
 import numpy as np
+
+from mjxsim.datasets import info as infos
+from mjxsim.datasets.errors import wrong
+from mjxsim.datasets.info import Info
 
 QUANTILES = {"q01": 0.01, "q10": 0.10, "q50": 0.50, "q90": 0.90, "q99": 0.99}
 STATISTICS = ("min", "max", "mean", "std", "count", *QUANTILES)
@@ -80,3 +85,30 @@ def _merged(a: Stats, b: Stats) -> Stats:
         "count": count,
         **{q: wa * a[q] + wb * b[q] for q in QUANTILES},
     }
+
+
+def to_text(stats: Mapping[str, Stats]) -> str:
+    """As meta/stats.json has them."""
+    values = {n: {s: v.tolist() for s, v in of.items()} for n, of in stats.items()}
+    return json.dumps(values, indent=4) + "\n"
+
+
+def read(info: Info) -> dict[str, Stats]:
+    """Of a dataset, from meta/stats.json. Raises DatasetError."""
+    path = info.root / infos.STATS
+    raw, found = infos.read_json(path), dict[str, Stats]()
+    for name, feature in info.features.items():
+        if feature.dtype == "string":
+            continue
+        found[name] = {}
+        for statistic in STATISTICS:
+            counted = statistic == "count"
+            shape = (1,) if counted else (3, 1, 1) if feature.is_video else feature.shape
+            try:
+                value = np.array(raw[name][statistic])
+                value = value.astype(np.int64 if counted else np.float64).reshape(shape)
+            except (KeyError, TypeError, ValueError, OverflowError) as error:
+                text = f"missing, or no numbers of shape {shape}"
+                raise wrong(path, text, f"{name}.{statistic}") from error
+            found[name][statistic] = value
+    return found

@@ -8,7 +8,6 @@ rows; no file grows beyond a few megabytes, so that a commit does not become slo
 
 import dataclasses
 import itertools
-import json
 import os
 import pathlib
 import shutil
@@ -18,7 +17,6 @@ from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from mjxsim.datasets import info as infos
 from mjxsim.datasets import stats as statistics
@@ -122,7 +120,7 @@ class Store:
     def _take_up(self) -> None:
         root, total = self.info.root, self.info.total_episodes
         self.tasks = tables.read_tasks(root / infos.TASKS)
-        self.stats = _read_stats(root / infos.STATS, self.info)
+        self.stats = statistics.read(self.info)
         _drop_rows(root / "meta" / "episodes", total)
         _drop_rows(root / "data", total)
         for path in sorted((root / "meta" / "episodes").glob("*/*.parquet")):
@@ -191,7 +189,7 @@ class Store:
         )
         if tasks != self.tasks:
             staged.table(info.root / infos.TASKS, tables.tasks_table(tasks))
-        staged.text(info.root / infos.STATS, _stats_text(stats))
+        staged.text(info.root / infos.STATS, statistics.to_text(stats))
         # LeRobot reads whole folders. An episode in meta/ that has no frames yet does no harm
         # there; frames without an episode do.
         staged.table(meta, pa.Table.from_pylist(rows, schema=self._schema))
@@ -251,7 +249,7 @@ class _Staged:
         self._names = itertools.count()
 
     def table(self, target: pathlib.Path, table: pa.Table) -> None:
-        self._make(target, lambda path: pq.write_table(table, path))
+        self._make(target, lambda path: tables.write(path, table))
 
     def text(self, target: pathlib.Path, text: str) -> None:
         self._make(target, lambda path: path.write_text(text, encoding="utf-8"))
@@ -326,31 +324,6 @@ def _drop_rows(folder: pathlib.Path, total: int) -> None:
             path.unlink()
             continue
         part = path.with_name(f".{path.name}.part")
-        pq.write_table(table.filter(pa.array(keep)), part)
+        tables.write(part, table.filter(pa.array(keep)))
         sync(part)
         part.replace(path)
-
-
-def _stats_text(stats: Mapping[str, Stats]) -> str:
-    values = {n: {s: v.tolist() for s, v in of.items()} for n, of in stats.items()}
-    return json.dumps(values, indent=4) + "\n"
-
-
-def _read_stats(path: pathlib.Path, info: Info) -> dict[str, Stats]:
-    """The dataset's statistics, which more can be added to. Raises DatasetError."""
-    raw, found = infos.read_json(path), dict[str, Stats]()
-    for name, feature in info.features.items():
-        if feature.dtype == "string":
-            continue
-        shape = (3, 1, 1) if feature.is_video else feature.shape
-        found[name] = {}
-        for statistic in statistics.STATISTICS:
-            field = f"{name}.{statistic}"
-            try:
-                value = np.array(raw[name][statistic])
-                kind = np.int64 if statistic == "count" else np.float64
-                value = value.astype(kind).reshape((1,) if statistic == "count" else shape)
-            except (KeyError, TypeError, ValueError, OverflowError) as error:
-                raise wrong(path, f"missing, or not of shape {shape}", field) from error
-            found[name][statistic] = value
-    return found

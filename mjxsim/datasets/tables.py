@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as compute
 import pyarrow.parquet as pq
 
-from mjxsim.datasets.errors import DatasetError, wrong
+from mjxsim.datasets.errors import wrong
 from mjxsim.datasets.features import NUMPY, Feature
 from mjxsim.datasets.info import SOURCE, START
 from mjxsim.datasets.stats import STATISTICS
@@ -105,6 +105,11 @@ def episodes_schema(features: Mapping[str, Feature], truths: bool) -> pa.Schema:
     return pa.schema(fields)
 
 
+def write(path: pathlib.Path, table: pa.Table) -> None:
+    """Writes a file, with checksums so that damage is noticed. Raises OSError."""
+    pq.write_table(table, path, write_page_checksum=True)
+
+
 def read(path: pathlib.Path, columns: Sequence[str] | None = None) -> pa.Table:
     """A file, or those of its columns that are named.
 
@@ -117,7 +122,7 @@ def read(path: pathlib.Path, columns: Sequence[str] | None = None) -> pa.Table:
             raise wrong(path, "the column is missing", column)
     try:
         # One file, without looking for partitions in its path.
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
             table = file.read(columns=None if columns is None else list(columns))
         table.validate(full=True)
     except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
@@ -161,7 +166,9 @@ def values(path: pathlib.Path, table: pa.Table, name: str, feature: Feature) -> 
         lengths = (
             {kind.list_size}
             if not nested
-            else set(np.unique(compute.call_function("list_value_length", [column]).to_numpy()).tolist())
+            else set(
+                np.unique(compute.call_function("list_value_length", [column]).to_numpy()).tolist()
+            )
         )
         if lengths - {n}:
             raise wrong(path, f"expected {n} values in every row, got {sorted(lengths)}", name)
@@ -243,20 +250,6 @@ def read_tasks(path: pathlib.Path) -> list[str]:
         raise wrong(path, f"expected the numbers from 0 to {len(found) - 1}", "task_index")
     if any(t is None for t in found):
         raise wrong(path, "a task has no text", index)
+    if len(set(found)) < len(found):
+        raise wrong(path, "a task is there twice", index)
     return [str(found[i]) for i in np.argsort(numbers)]
-
-
-__all__ = [
-    "DatasetError",
-    "episodes_schema",
-    "frames_table",
-    "integers",
-    "lists_of_text",
-    "read",
-    "read_tasks",
-    "reals",
-    "schema",
-    "tasks_table",
-    "texts",
-    "values",
-]

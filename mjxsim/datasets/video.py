@@ -111,8 +111,12 @@ class Decoder:
             self._container.close()
             raise wrong(path, "there is no video in it")
         self._stream = self._container.streams.video[0]
-        self._stream.thread_type = "NONE"  # threads would only fill up for a few frames
-        size = (self._stream.height, self._stream.width)
+        try:
+            self._stream.thread_type = "NONE"  # threads would only fill up for a few frames
+            size = (self._stream.height, self._stream.width)
+        except AttributeError as error:  # which PyAV has only where it knows the codec
+            self._container.close()
+            raise wrong(path, "its pictures are of no known codec") from error
         if size != tuple(shape[:2]):
             self.close()
             raise wrong(path, f"its pictures are {size}, and info.json says {tuple(shape[:2])}")

@@ -1,7 +1,6 @@
 """Recording: frames go in on the caller's thread, everything slow happens on another."""
 
 import collections
-import dataclasses
 import pathlib
 import threading
 import time
@@ -15,41 +14,19 @@ from av.error import FFmpegError
 
 from mjxsim.datasets import features as frames
 from mjxsim.datasets import info as infos
-from mjxsim.datasets.errors import DatasetError, wrong
+from mjxsim.datasets.compatible import check_recording, check_task
+from mjxsim.datasets.errors import DatasetError
 from mjxsim.datasets.features import NUMPY, Feature
+from mjxsim.datasets.jobs import Discard, EpisodeMaker, Job, Save, Whole
 from mjxsim.datasets.source import Source, Start
-from mjxsim.datasets.stats import Histogram
 from mjxsim.datasets.store import Recorded, Store
-from mjxsim.datasets.video import Encoder, VideoConfig
+from mjxsim.datasets.video import VideoConfig
 from mjxsim.naming import unknown
 
 LeRobot = Literal["0.4", "0.6"]
 
 _ROOM = 256 * 2**20  # bytes of frames that may wait for the thread
 _TOGETHER = 32  # episodes that are committed at once when they come at once
-
-
-@dataclasses.dataclass(frozen=True)
-class _Save:
-    """The episode that is being recorded is over and kept."""
-
-    task: str
-    start: Start | None
-
-
-@dataclasses.dataclass(frozen=True)
-class _Whole:
-    """An episode that comes at once."""
-
-    frames: dict[str, np.ndarray]
-    save: _Save
-
-
-class _Discard:
-    """The episode that is being recorded is thrown away."""
-
-
-_Job = dict[str, np.ndarray] | _Save | _Whole | _Discard
 
 
 class Writer:
@@ -71,8 +48,7 @@ class Writer:
         self._source = None if source is None else source.to_json()
         self._video = video
         self._features = store.info.recorded
-        self._columns = {k: f for k, f in self._features.items() if not f.is_video}
-        self._jobs: collections.deque[tuple[_Job, int]] = collections.deque()
+        self._jobs: collections.deque[tuple[Job, int]] = collections.deque()
         self._bytes = 0
         self._changed = threading.Condition()
         self._busy = False
@@ -140,16 +116,10 @@ class Writer:
         """
         root = pathlib.Path(root)
         info = infos.read(root)
-        path = info.path
-        if info.fps != fps:
-            raise wrong(path, f"the dataset has {info.fps} and this recording {fps}", "fps")
-        if info.robot_type != robot_type:
-            was = info.robot_type
-            raise wrong(path, f"the dataset is of {was!r}, not of {robot_type!r}", "robot_type")
-        _check_same(path, info.recorded, features)
+        check_recording(info, features, fps, robot_type)
         store = Store.resume(root)
         try:
-            _check_source(store, source)
+            check_task(root, store.last_source(), source)
         except BaseException:
             store.close()
             raise
@@ -246,13 +216,13 @@ class Writer:
             for k, f in self._features.items()
             for v in (frames_[k],)
         }
-        self._put(_Whole(whole, save), sum(v.nbytes for v in whole.values()))
+        self._put(Whole(whole, save), sum(v.nbytes for v in whole.values()))
         return self._count(length)
 
     def discard_episode(self) -> None:
         """Throws the open episode away, if there is one."""
         if self._open:
-            self._put(_Discard(), 0)
+            self._put(Discard(), 0)
             self._open = 0
 
     def flush(self) -> None:
@@ -298,7 +268,7 @@ class Writer:
         self._frames += frames_
         return self._episodes - 1
 
-    def _put(self, job: _Job, size: int) -> None:
+    def _put(self, job: Job, size: int) -> None:
         with self._changed:
             if self._closing:
                 raise ValueError("the writer is closed")
@@ -329,7 +299,7 @@ class Writer:
     # On the writer's own thread.
 
     def _work(self) -> None:
-        episode = _Episode(self)
+        episode = EpisodeMaker(self._store, self._source, self._video)
         ready: list[Recorded] = []
         try:
             while (job := self._next(bool(ready))) is not None:
@@ -350,7 +320,7 @@ class Writer:
                 self._bytes, self._busy = 0, False
                 self._changed.notify_all()
 
-    def _next(self, ready: bool) -> _Job | None:
+    def _next(self, ready: bool) -> Job | None:
         """The next job, when there is one; None at the end."""
         with self._changed:
             self._busy = ready
@@ -366,75 +336,7 @@ class Writer:
 
     def _another_whole(self) -> bool:
         with self._changed:
-            return bool(self._jobs) and isinstance(self._jobs[0][0], _Whole)
-
-
-class _Episode:
-    """The episode that the thread is making."""
-
-    def __init__(self, writer: Writer) -> None:
-        self._writer = writer
-        self._number = 0
-        self._begin()
-
-    def _begin(self) -> None:
-        self._rows: dict[str, list[np.ndarray]] = {k: [] for k in self._writer._columns}
-        self._encoders: dict[str, Encoder] = {}
-        self._histograms: dict[str, Histogram] = {}
-        self._length = 0
-
-    def take(self, job: _Job) -> Recorded | None:
-        """Carries a job out; returns an episode if that completes one."""
-        if isinstance(job, _Discard):
-            self.abandon()
-        elif isinstance(job, _Save):
-            return self._finish(job)
-        elif isinstance(job, _Whole):
-            for t in range(len(next(iter(job.frames.values())))):
-                self._pictures({k: v[t] for k, v in job.frames.items()})
-            for name, rows in self._rows.items():
-                rows.append(job.frames[name])
-            return self._finish(job.save)
-        else:
-            self._pictures(job)
-            for name, rows in self._rows.items():
-                rows.append(job[name][None])
-        return None
-
-    def _pictures(self, frame: Mapping[str, np.ndarray]) -> None:
-        self._length += 1
-        store = self._writer._store
-        for name, feature in store.info.videos.items():
-            if name not in self._encoders:
-                path = store.scratch / f"episode-{self._number}-{name}.mp4"
-                config = self._writer._video
-                self._encoders[name] = Encoder(path, feature.shape, store.info.fps, config)
-                self._histograms[name] = Histogram()
-            self._encoders[name].add(frame[name])
-            self._histograms[name].add(frame[name])
-
-    def _finish(self, save: _Save) -> Recorded:
-        encoders, histograms = self._encoders, self._histograms
-        for encoder in encoders.values():
-            encoder.close()
-        start = save.start
-        done = Recorded(
-            task=save.task,
-            columns={k: np.concatenate(v) for k, v in self._rows.items()},
-            videos={k: e.path for k, e in encoders.items()},
-            video_stats={k: h.stats() for k, h in histograms.items()},
-            length=self._length,
-            start=None if start is None else start.to_json(),
-            source=self._writer._source,
-        )
-        self._number += 1
-        self._begin()
-        return done
-
-    def abandon(self) -> None:
-        for encoder in self._encoders.values():
-            encoder.abandon()
-        self._begin()
+            return bool(self._jobs) and isinstance(self._jobs[0][0], Whole)
 
 
 def _copy(feature: Feature, value: Any, front: tuple[int, ...]) -> np.ndarray:
@@ -444,42 +346,13 @@ def _copy(feature: Feature, value: Any, front: tuple[int, ...]) -> np.ndarray:
     return np.array(value, kind).reshape(*front, *feature.shape)
 
 
-def _save(task: str, key: np.ndarray | None, lane: int, lanes: int) -> _Save:
+def _save(task: str, key: np.ndarray | None, lane: int, lanes: int) -> Save:
     if not task:
         raise ValueError("an episode needs a task: the instruction in words")
-    return _Save(task, None if key is None else Start.of(np.asarray(key), lane, lanes))
+    return Save(task, None if key is None else Start.of(np.asarray(key), lane, lanes))
 
 
 def _whole(fps: float) -> int:
     if fps != int(fps) or fps < 1:
         raise ValueError(f"fps must be a whole number of at least 1, as LeRobot has it, got {fps}")
     return int(fps)
-
-
-def _check_same(
-    path: pathlib.Path, there: Mapping[str, Feature], here: Mapping[str, Feature]
-) -> None:
-    """Raises DatasetError, naming the feature, unless the features are the same."""
-    for name in there.keys() | here.keys():
-        a, b = there.get(name), here.get(name)
-        if a is None or b is None:
-            where = "this recording" if a is None else "the dataset"
-            raise wrong(path, f"only {where} has it", f"features.{name}")
-        named = a.names is not None and b.names is not None and a.names != b.names
-        if (a.dtype, a.shape) != (b.dtype, b.shape) or named:
-            shown = [f"{f.dtype} {f.shape}" for f in (a, b)]
-            if shown[0] == shown[1]:
-                shown = [str(f.names) for f in (a, b)]
-            text = f"the dataset has {shown[0]} and this recording {shown[1]}"
-            raise wrong(path, text, f"features.{name}")
-
-
-def _check_source(store: Store, source: Source | None) -> None:
-    """Raises DatasetError if the dataset is known to be of another task."""
-    was = store.last_source()
-    if source is None or was is None:
-        return
-    if was.task != source.task:
-        raise wrong(
-            store.info.root, f"the dataset is of task {was.task!r}, not of {source.task!r}", "task"
-        )

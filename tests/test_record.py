@@ -1,0 +1,191 @@
+"""The commands: demonstrations recorded from expert and policy, and replayed to the bit."""
+
+import pathlib
+import re
+
+import jax
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from mjxsim import record, replay
+from mjxsim.config import ConfigError
+from mjxsim.datasets import Dataset, Programs
+from mjxsim.datasets.playback import replay as play
+from mjxsim.rendering import NoRendererError
+
+OPTIONS = ("--engine", "c", "--lanes", "3", "--task-config.episode-seconds", "2.5")
+
+
+def run(*words: str) -> int:
+    return record.main([*OPTIONS, *words])
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """Five successful episodes of the expert, in three lanes, with physics that differ."""
+    root = tmp_path_factory.mktemp("record") / "pick"
+    physics = ("--randomization.physics.objects.mass", "0.8,1.2,scale")
+    assert run("--episodes", "5", "--output-dir", str(root), "--noise", "0.1", *physics) == 0
+    return root
+
+
+def test_success_is_recorded(recorded: pathlib.Path) -> None:
+    dataset = Dataset.open(recorded)
+    assert dataset.fps == 20
+    assert [e.lane for e in dataset.episodes[:3]] == [0, 1, 2]
+    assert len({tuple(e.key.tolist()) for e in dataset.episodes}) == 5
+    for e in dataset.episodes:
+        f = dataset.frames(e.index)
+        # It ends with success, and not before.
+        assert f["next.done"][:, 0].tolist() == [False] * (e.length - 1) + [True]
+        assert f["next.success"][:, 0].tolist() == [False] * (e.length - 1) + [True]
+        assert np.abs(f["action"]).max() <= 1.0
+        assert e.tasks == ("pick up the red cube and lift it to the green ball",)
+
+
+def test_observation_comes_before_its_action(recorded: pathlib.Path) -> None:
+    """Frame 0 is the reset's, frame t + 1 what action t led to."""
+    dataset = Dataset.open(recorded)
+    e, f = dataset.episodes[1], dataset.frames(1)
+    source = dataset.source
+    assert source is not None
+    programs = Programs.of(source.make(), e.lanes)
+    keys = jax.random.wrap_key_data(np.tile(e.key, (e.lanes, 1)))
+    state = programs.reset(keys)
+    first = programs.see(state)["observation.state"][e.lane]
+    np.testing.assert_array_equal(first, f["observation.state"][0])
+    actions = np.tile(f["action"][0], (e.lanes, 1))
+    state, transition = programs.step(state, actions)
+    second = programs.see(state)["observation.state"][e.lane]
+    np.testing.assert_array_equal(second, f["observation.state"][1])
+    assert np.asarray(transition.reward)[e.lane] == f["next.reward"][0, 0]
+
+
+def test_replay_is_bit_for_bit(recorded: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert replay.main([str(recorded)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 5
+    assert all(re.fullmatch(r"episode \d: \d+ frames, .* bit for bit; success", s) for s in said)
+
+
+def test_replay_notices_another_bit(
+    recorded: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import shutil
+
+    root = tmp_path / "edited"
+    shutil.copytree(recorded, root)
+    path = root / "data/chunk-000/file-000.parquet"
+    table = pq.read_table(path)
+    rows = table["observation.state"].to_pylist()
+    rows[4][2] = float(np.nextafter(np.float32(rows[4][2]), np.float32(9)))
+    i = table.column_names.index("observation.state")
+    kind = table.schema.field(i).type
+    import pyarrow as pa
+
+    pq.write_table(table.set_column(i, "observation.state", pa.array(rows, kind)), path)
+    assert replay.main([str(root), "--episode", "0"]) == 1
+    assert "another observation from frame 4 of" in capsys.readouterr().out
+    (only,) = play(Dataset.open(root), [0])
+    assert only.differs == 4
+    assert 0.0 < only.largest < 1e-6
+
+
+def test_replay_as_video(recorded: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    import av
+
+    video = tmp_path / "out.mp4"
+    options = ["--height", "48", "--width", "64"]
+    if replay.main([str(recorded), "--episode", "1", "--video", str(video), *options]):
+        pytest.skip("there is no renderer here")
+    length = Dataset.open(recorded).episodes[1].length
+    with av.open(str(video)) as container:
+        pictures = [f.to_ndarray(format="rgb24") for f in container.decode(video=0)]
+    assert len(pictures) == length + 1 + 10  # the last one stays for half a second
+    assert np.abs(pictures[0].astype(float) - pictures[length].astype(float)).mean() > 0.5
+
+
+def test_resuming_draws_other_starts(
+    recorded: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = str(tmp_path / "d")
+    words = ("--episodes", "2", "--output-dir", root)
+    assert run(*words) == 0
+    assert run(*words) == 2
+    assert "exists already: add --resume to append to it" in capsys.readouterr().err
+    assert run(*words, "--resume") == 0
+    dataset = Dataset.open(root)
+    assert len({tuple(e.key.tolist()) for e in dataset.episodes}) == 4
+    assert replay.main([root]) == 0
+    for change, message in {
+        ("--fps", "10"): "'fps': the dataset has 20 and this recording 10",
+        ("--robot", "so100"): "'robot_type': the dataset is of 'panda', not of 'so100'",
+        ("--control.mode", "ee_delta"): "'features.action'",
+        ("--task", "reach"): "features",
+    }.items():
+        capsys.readouterr()
+        assert record.main(["--engine", "c", *words, "--resume", *change]) == 2
+        said = capsys.readouterr().err
+        assert message in said
+        assert len(said.splitlines()) == 1
+    assert len(Dataset.open(root).episodes) == 4
+
+
+def test_cameras_are_recorded(tmp_path: pathlib.Path) -> None:
+    root = tmp_path / "seen"
+    cameras = ("--cameras.names", "front", "--cameras.height", "64", "--cameras.renderer", "jax")
+    words = (*cameras, "--task-config.episode-seconds", "0.3", "--keep", "all")
+    assert run("--episodes", "2", "--lanes", "2", "--output-dir", str(root), *words) == 0
+    dataset = Dataset.open(root)
+    f = dataset.frames(0)
+    pictures = f["observation.images.front"]
+    assert pictures.shape == (6, 64, 64, 3)
+    assert pictures.std() > 10.0, "something is drawn"
+    assert replay.main([str(root)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--task", "pick_cub"), "unknown task 'pick_cub': did you mean 'pick_cube'"),
+        (("--episods", "3"), "unknown option '--episods': did you mean '--episodes'"),
+        (("--episodes", "0"), "episodes must be at least 1, got 0"),
+        (("--task-config.control-dt", "0.03"), "LeRobot takes whole numbers"),
+        (("--keep", "best"), "keep"),
+        (("--policy", "nowhere"), "no directory nowhere: give a run directory"),
+        (("--control.mode", "joint"), "expert"),
+        (("--resume",), "no such directory"),
+    ],
+)
+def test_mistakes(
+    words: tuple[str, ...],
+    message: str,
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert record.main(["--engine", "c", *words]) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert len(said.splitlines()) == 1
+
+
+def test_replay_mistakes(recorded: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words, message in {
+        (str(recorded), "--episode", "5"): "no episode 5: there are 5, from 0",
+        (str(recorded), "--video", "a.mp4"): "say which with --episode",
+        ("nowhere",): "nowhere: no such directory",
+        (): "which dataset?",
+    }.items():
+        assert replay.main(list(words)) == 2
+        said = capsys.readouterr().err
+        assert message in said
+        assert len(said.splitlines()) == 1
+
+
+def test_other_runs_of_a_task_are_refused(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(ConfigError):
+        record.parse(["--lanes", "many"])
+    assert issubclass(NoRendererError, RuntimeError)
