@@ -269,7 +269,7 @@ def test_pictures_are_of_the_moment_before_the_action(
     held_lanes: Lanes,
     draw,
 ) -> None:
-    """The first episode again, step by step: each frame's pictures are of what led to its action."""
+    """The first episode again, step by step: pictures are of what led to the frame's action."""
     notebook, _ = recorded
     commands = [command for seconds, command in SCRIPT[:2] for _ in range(4)]
     state = held_lanes.begin()
