@@ -76,17 +76,17 @@ def test_a_machine_that_is_too_slow_says_by_how_much() -> None:
     source = FakeTime()
     clock = Clock(0.02, source)
     said = []
-    for _ in range(200):
+    for _ in range(700):
         clock.wait()
         source.time += 0.032
         if line := clock.shortfall():
             said.append(line)
-    assert len(said) >= 2, "again for every second or so"
+    assert len(said) == 3, "every ten seconds"
     assert "31.2 of the 50.0 Hz" in said[-1]
     assert "0.62" in said[-1] or "0.63" in said[-1]
     assert clock.measured_rate == pytest.approx(1 / 0.032, rel=0.01)
     assert clock.timing().share == pytest.approx(0.02 / 0.032, rel=0.05)
-    assert clock.late > 190
+    assert clock.late > 690
 
 
 def test_a_machine_that_holds_the_rate_says_nothing() -> None:

@@ -18,6 +18,7 @@ LATE = 0.002  # [s] a step that begins this long after its deadline is a late on
 MAX_BEHIND = 0.25
 _WINDOW = 1.0  # [s] over which the present rate is measured
 _HELD = 0.98  # share of the rate that counts as held
+_AGAIN = 10.0  # [s] after which the person is told again that it is not
 
 
 class TimeSource(Protocol):
@@ -92,6 +93,7 @@ class Clock:
         self._window = (0.0, 0, 0.0)  # where the present rate's window began: time, step, asked
         self._measured = 1.0 / dt
         self._shortfall = ""
+        self._told = -math.inf  # [s] when the person was last told
 
     @property
     def period(self) -> float:
@@ -136,7 +138,7 @@ class Clock:
         return lateness
 
     def shortfall(self) -> str:
-        """A line if the rate was not held over the last second or so, "" if it was; once each."""
+        """A line if the rate was not held over the last second or so; every ten seconds at most."""
         said, self._shortfall = self._shortfall, ""
         return said
 
@@ -162,11 +164,12 @@ class Clock:
         self._measured = (self._jitter.count - step) / elapsed
         share = (self._asked - asked) / elapsed
         self._window = (now, self._jitter.count, self._asked)
-        if share < _HELD:
+        if share < _HELD and now - self._told >= _AGAIN:
+            self._told = now
             self._shortfall = (
                 f"this machine holds {self._measured:.1f} of the {1.0 / self.period:.1f} Hz asked "
-                f"for: simulated time runs at {share:.2f} of what it should; lower the rate, or "
-                "use fewer lanes or smaller pictures"
+                f"for: simulated time runs at {share:.2f} of what it should; take a lower --rate, "
+                "fewer --lanes or a smaller --size"
             )
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _PICTURE = 384  # [pixels] of each camera's picture in the window
 _SIDE = 260  # of the column of keys
-_BAR = 104  # of the status below
+_BAR = 124  # of the status below
 _MARGIN = 12
 _BACK, _TEXT, _DIM = (24, 26, 30), (226, 229, 233), (140, 146, 154)
 _RED, _GREEN, _AMBER, _GREY = (226, 62, 54), (62, 178, 98), (230, 168, 42), (74, 80, 88)
@@ -132,7 +132,7 @@ class Window:
         s = frame.status
         top = _PICTURE + 2 * _MARGIN + 20
         who = "you steer" if s.intervening else f"{s.driver} steers"
-        counted = f"episode {s.episode}" + (f" of {s.episodes}" if s.episodes else "")
+        counted = f"{s.episode} recorded" + (f" of {s.episodes}" if s.episodes else "")
         words = [who, f"lane {s.lane + 1} of {s.lanes}", counted, f"step {s.step}"]
         if s.success:
             words.append("success")
@@ -146,13 +146,26 @@ class Window:
         )
         self._write(timing, self._small, _AMBER if behind else _DIM, (_MARGIN, top + 26))
         self._write(s.instruction, self._small, _DIM, (_MARGIN, top + 46))
-        self._write(s.message, self._font, _AMBER, (_MARGIN, top + 68))
+        self._wrap(s.message, self._font, _AMBER, (_MARGIN, top + 68))
 
     def _keys(self) -> None:
         left = self._screen.get_width() - _SIDE + _MARGIN
         self._write("keys", self._font, _TEXT, (left, _MARGIN))
         for i, line in enumerate(self._help):
             self._write(line, self._small, _DIM, (left, _MARGIN + 26 + 19 * i))
+
+    def _wrap(
+        self, text: str, font: "pygame.font.Font", colour: tuple[int, int, int], at: tuple[int, int]
+    ) -> None:
+        """Writes as many lines as fit under the pictures."""
+        width, (x, y), line = self._screen.get_width() - _SIDE - _MARGIN, at, ""
+        for word in text.split():
+            longer = f"{line} {word}".strip()
+            if line and font.size(longer)[0] > width:
+                self._write(line, font, colour, (x, y))
+                y, longer = y + font.get_linesize(), word
+            line = longer
+        self._write(line, font, colour, (x, y))
 
     def _write(
         self, text: str, font: "pygame.font.Font", colour: tuple[int, int, int], at: tuple[int, int]

@@ -1,0 +1,464 @@
+"""Whole sessions on a batch of three lanes, on a clock that does not wait."""
+
+import contextlib
+import dataclasses
+import json
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import mjxsim
+from mjxsim.envs import CameraConfig, Env
+from mjxsim.teleop import mapping
+from mjxsim.teleop.__main__ import main, parse
+from mjxsim.teleop.build import observation_names
+from mjxsim.teleop.config import TeleopConfig
+from mjxsim.teleop.devices import Command, Event
+from mjxsim.teleop.devices.scripted import Scripted
+from mjxsim.teleop.eyes import drawer
+from mjxsim.teleop.frame import Frame
+from mjxsim.teleop.lanes import Lanes, Seen
+from mjxsim.teleop.loop import Loop, Report
+from mjxsim.teleop.recording import EXTRAS
+from mjxsim.teleop.session import Rules
+
+LANES, DT = 3, 0.05
+CAMERAS = ("front", "wrist")
+UP = Command(linear=(0.0, 0.0, 1.0))
+
+
+class NoTime:
+    """A machine on which everything takes no time."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += max(seconds, 1e-6)
+
+
+class Notebook:
+    """A recorder that keeps everything."""
+
+    def __init__(self, fail_after: int | None = None) -> None:
+        self.open: list[Mapping[str, np.ndarray]] = []
+        self.saved: list[dict] = []
+        self._left = fail_after
+
+    @property
+    def episodes(self) -> int:
+        return len(self.saved)
+
+    def add(self, frame: Mapping[str, np.ndarray]) -> None:
+        if self._left is not None:
+            self._left -= 1
+            if self._left < 0:
+                raise OSError(28, "No space left on device")
+        self.open.append(frame)
+
+    def save_episode(
+        self, task: str, *, key: np.ndarray | None, lane: int = 0, lanes: int = 1
+    ) -> int:
+        said = {"task": task, "key": key, "lane": lane, "lanes": lanes}
+        self.saved.append({"frames": self.open, **said})
+        self.open = []
+        return len(self.saved) - 1
+
+    def discard_episode(self) -> None:
+        self.open = []
+
+    def close(self) -> None:
+        pass
+
+
+class Album:
+    """A sink that keeps every frame."""
+
+    def __init__(self) -> None:
+        self.frames: list[Frame] = []
+        self.closed = False
+
+    def show(self, frame: Frame) -> None:
+        self.frames.append(frame)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture(scope="module")
+def env() -> Env:
+    return mjxsim.make(
+        "pick_cube",
+        engine="c",
+        control="ee_delta_yaw",
+        cameras=CameraConfig(CAMERAS, 16, 16),
+        announce=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def blind(env: Env) -> Env:
+    return dataclasses.replace(env, eyes=None)
+
+
+@pytest.fixture(scope="module")
+def expert_lanes(blind: Env) -> Lanes:
+    return Lanes.build(blind, LANES, driver="expert", seed=3)
+
+
+@pytest.fixture(scope="module")
+def held_lanes(blind: Env) -> Lanes:
+    return Lanes.build(blind, LANES, driver="hold", seed=3)
+
+
+@pytest.fixture(scope="module")
+def draw(env: Env):
+    return drawer(env)
+
+
+def drive(
+    lanes: Lanes,
+    script: Sequence[tuple[float, Command]],
+    steps: int,
+    recorder: Notebook | None = None,
+    **options: object,
+) -> tuple[Report, Album, list[str]]:
+    """A session; what was shown, and what was said."""
+    rules = Rules(LANES, lanes.driver, can_record=recorder is not None)
+    extra = {k: options.pop(k) for k in ("draw", "cameras", "names") if k in options}
+    rules = dataclasses.replace(rules, **options)
+    album, said = Album(), []
+    loop = Loop(
+        lanes,
+        Scripted(script, DT),
+        rules,
+        recorder=recorder,
+        penalty=-0.02,
+        sinks=[album],
+        time=NoTime(),
+        say=said.append,
+        max_steps=steps,
+        **extra,  # type: ignore[arg-type]
+    )
+    report = loop.run()
+    assert album.closed
+    return report, album, said
+
+
+def at(seconds: float, *events: Event, **command: object) -> tuple[float, Command]:
+    return seconds, Command(events=events, **command)  # type: ignore[arg-type]
+
+
+def heights(album: Album) -> np.ndarray:
+    return np.array([frame.bodies["hand"][0][2] for frame in album.frames])
+
+
+def test_the_person_s_lane_follows(held_lanes: Lanes) -> None:
+    report, album, _ = drive(held_lanes, [(0.0, UP), (0.5, Command())], 21)
+    assert report.timing.steps == 21 and report.episodes == 0
+    z = heights(album)
+    # 10 steps up at 0.25 m/s, less what the arm lags behind.
+    assert 0.09 < z[-1] - z[0] < 0.14
+    assert album.frames[-1].time == pytest.approx(21 * DT)
+    status = album.frames[-1].status
+    assert status.intervening and not status.recording and status.lanes == LANES
+    assert status.instruction == held_lanes.env.task.instructions[0]
+
+
+def test_others_follow_their_driver_and_end_by_themselves(expert_lanes: Lanes) -> None:
+    """The expert lifts the cube in every lane; the person's too, until it is taken over."""
+    state = expert_lanes.begin()
+    want = mapping.wish(UP, 7)
+    lifted = np.zeros(LANES, bool)
+    cube = expert_lanes.env.observation_layout["cube"]
+    for step in range(50):
+        orders = expert_lanes.orders(want, lane=1, steer=step >= 5, keep=step >= 5)
+        state, seen = expert_lanes.step(state, orders)
+        lifted |= np.asarray(state.obs[:, cube][:, 2]) > 0.08
+    assert lifted.tolist() == [True, False, True]
+    assert int(seen.step_count) == 50, "the person's lane is not restarted"
+    limit = expert_lanes.env.task.config.episode_steps
+    for _ in range(limit - 50 + 5):
+        state, seen = expert_lanes.step(state, expert_lanes.orders(want, lane=1))
+    assert np.asarray(state.step_count).tolist() == [5, limit + 5, 5]
+
+
+def test_freezing_waits_and_restarting_begins_anew(held_lanes: Lanes) -> None:
+    want = mapping.wish(UP, 7)
+    state = held_lanes.begin()
+    state, first = held_lanes.step(state, held_lanes.orders(want, lane=2, restart=True, number=5))
+    assert int(first.step_count) == 0
+    before = state
+    for _ in range(4):
+        state, seen = held_lanes.step(state, held_lanes.orders(want, lane=2, freeze=True))
+    assert int(seen.step_count) == 0
+    np.testing.assert_array_equal(seen.obs, first.obs)
+    assert (
+        np.asarray(state.step_count)[:2].tolist()
+        == (np.asarray(before.step_count)[:2] + 4).tolist()
+    )
+    state, again = held_lanes.step(state, held_lanes.orders(want, lane=2, restart=True, number=5))
+    np.testing.assert_array_equal(again.obs, first.obs)
+    state, other = held_lanes.step(state, held_lanes.orders(want, lane=2, restart=True, number=6))
+    assert not np.array_equal(other.obs, first.obs)
+
+
+SCRIPT = [
+    at(0.1, linear=(1.0, 0.5, -1.0)),
+    at(0.3, linear=(0.0, 0.0, 1.0), gripper="close"),
+    at(0.5, Event.SUCCESS, linear=(0.0, -1.0, 0.5)),
+    at(0.7, Event.RERECORD, linear=(-1.0, 0.0, 0.0)),
+    at(0.9, Event.FAILURE),
+]
+
+
+@pytest.fixture(scope="module")
+def recorded(held_lanes: Lanes, draw) -> tuple[Notebook, list[str]]:
+    notebook = Notebook()
+    _, _, said = drive(held_lanes, SCRIPT, 25, notebook, draw=draw, cameras=CAMERAS)
+    return notebook, said
+
+
+def test_what_is_recorded(recorded: tuple[Notebook, list[str]], env: Env) -> None:
+    notebook, said = recorded
+    assert [len(episode["frames"]) for episode in notebook.saved] == [8, 3]
+    assert not notebook.open
+    good, bad = notebook.saved
+    assert good["task"] == env.task.instructions[0]
+    assert (good["lane"], good["lanes"]) == (0, LANES)
+    assert good["key"].dtype == np.uint32 and not np.array_equal(good["key"], bad["key"])
+    for episode, success in ((good, True), (bad, False)):
+        *others, last = episode["frames"]
+        assert last["next.done"].item() and last["next.success"].item() is success
+        assert not any(frame["next.done"].item() for frame in others)
+    frame = good["frames"][0]
+    images = {f"observation.images.{name}" for name in CAMERAS}
+    assert set(frame) == {"observation.state", "action", *images, *EXTRAS}
+    assert frame["observation.state"].shape == (env.observation_size,)
+    assert frame["observation.images.front"].shape == (16, 16, 3)
+    assert frame["complementary_info.is_intervention"].item() is True
+    penalties = [f["complementary_info.discrete_penalty"].item() for f in good["frames"]]
+    assert np.flatnonzero(penalties).tolist() == [4] and min(penalties) == np.float32(-0.02)
+    assert "episode 0: 8 frames, success" in said
+
+
+def test_a_recording_replays_bit_for_bit(recorded: tuple[Notebook, list[str]], blind: Env) -> None:
+    """From the stored key and actions, in a program of its own, every observation is the same."""
+    notebook, _ = recorded
+    reset = mjxsim.jit(jax.vmap(blind.reset))
+    step = mjxsim.jit(jax.vmap(blind.step))
+    for episode in notebook.saved:
+        keys = jnp.tile(jnp.asarray(episode["key"]), (episode["lanes"], 1))
+        state = reset(jax.random.wrap_key_data(keys))
+        lane = episode["lane"]
+        for frame in episode["frames"]:
+            np.testing.assert_array_equal(state.obs[lane], frame["observation.state"])
+            state, transition = step(state, jnp.tile(frame["action"], (episode["lanes"], 1)))
+            assert transition.reward[lane] == frame["next.reward"].item()
+
+
+def test_pictures_are_of_the_moment_before_the_action(
+    recorded: tuple[Notebook, list[str]],
+    held_lanes: Lanes,
+    draw,
+) -> None:
+    """The first episode again, step by step: pictures are of what led to the frame's action."""
+    notebook, _ = recorded
+    commands = [command for seconds, command in SCRIPT[:2] for _ in range(4)]
+    state = held_lanes.begin()
+    state, seen = held_lanes.step(
+        state, held_lanes.orders(mapping.wish(Command(), 7), restart=True, number=1)
+    )
+    for command, frame in zip(commands, notebook.saved[0]["frames"], strict=True):
+        np.testing.assert_array_equal(seen.obs, frame["observation.state"])
+        for name, image in zip(CAMERAS, np.asarray(draw(seen)), strict=True):
+            np.testing.assert_array_equal(image, frame[f"observation.images.{name}"])
+        assert image.std() > 5, "there is something to be seen"
+        state, seen = held_lanes.step(state, held_lanes.orders(mapping.wish(command, 7)))
+        np.testing.assert_array_equal(seen.action, frame["action"])
+
+
+def test_a_full_disk_stops_the_recording_and_not_the_person(held_lanes: Lanes) -> None:
+    notebook = Notebook(fail_after=6)
+    script = [at(0.0, linear=(0.0, 0.0, 1.0)), at(0.2, Event.SUCCESS, linear=(1.0, 0.0, 0.0))]
+    report, album, said = drive(held_lanes, script, 30, notebook)
+    assert report.error == "[Errno 28] No space left on device"
+    assert notebook.episodes == 1
+    assert sum("recording stopped" in line for line in said) == 1
+    assert album.frames[-1].step == 30 and not album.frames[-1].status.recording
+
+
+def test_quitting_forgets_the_open_episode(held_lanes: Lanes) -> None:
+    notebook = Notebook()
+    script = [at(0.0, linear=(0.0, 0.0, 1.0)), at(0.5, Event.QUIT)]
+    report, _, said = drive(held_lanes, script, 100, notebook)
+    assert report.timing.steps < 20
+    assert notebook.episodes == 0 and not notebook.open
+    assert any("not kept" in line for line in said)
+
+
+def test_nan_from_a_device_holds_still_and_says_so_once(held_lanes: Lanes) -> None:
+    bad = Command(linear=(float("nan"), 0.0, 0.0))
+    _, album, said = drive(held_lanes, [(0.0, bad), (0.5, UP), (0.8, bad)], 20)
+    z = heights(album)
+    assert abs(z[9] - z[1]) < 2e-3 and z[16] - z[9] > 0.03
+    lines = [line for line in said if "not finite" in line]
+    assert len(lines) == 2 and "scripted" in lines[0], "once each time it begins"
+
+
+def test_pause_stops_the_world_but_not_the_person(held_lanes: Lanes) -> None:
+    script = [(0.0, UP), at(0.3, Event.PAUSE), at(0.6, Event.PAUSE, linear=(0.0, 0.0, 1.0))]
+    _, album, _ = drive(held_lanes, script, 15)
+    steps = np.array([frame.step for frame in album.frames])
+    assert (np.diff(steps) == 0).sum() >= 5, "it goes on being shown"
+    paused = [frame for frame in album.frames if frame.status.paused]
+    assert len({frame.qpos.tobytes() for frame in paused}) == 1
+    assert steps[-1] == 15
+
+
+def test_taking_over_and_handing_back(expert_lanes: Lanes) -> None:
+    script = [
+        at(0.5, Event.INTERVENE, linear=(0.0, 0.0, 1.0)),
+        at(1.0, Event.INTERVENE),
+        at(1.2, Event.NEXT_LANE),
+    ]
+    _, album, said = drive(expert_lanes, script, 30)
+    steering = [frame.status.intervening for frame in album.frames]
+    # The first step only begins the episode; nobody is asked before.
+    assert steering == [False] * 11 + [True] * 10 + [False] * 9
+    assert album.frames[-1].status.lane == 1
+    assert said[:3] == ["you steer", "expert steers", "lane 2 of 3"]
+
+
+def test_interventions_are_recorded(expert_lanes: Lanes) -> None:
+    notebook = Notebook()
+    script = [
+        at(0.3, Event.INTERVENE, linear=(0.0, 0.0, 1.0)),
+        at(0.5, Event.INTERVENE),
+        at(0.7, Event.SUCCESS),
+    ]
+    drive(expert_lanes, script, 20, notebook)
+    (episode,) = notebook.saved
+    flags = [f["complementary_info.is_intervention"].item() for f in episode["frames"]]
+    assert flags == [False] * 6 + [True] * 4 + [False] * 4
+
+
+def test_the_expert_records_in_a_person_s_place(held_lanes: Lanes) -> None:
+    notebook = Notebook()
+    script = [(0.0, Command(expert=True))]
+    options = {"end_on_success": True, "episodes": 2}
+    report, _, said = drive(held_lanes, script, 400, notebook, **options)
+    assert report.episodes == 2, said
+    assert all(episode["frames"][-1]["next.success"].item() for episode in notebook.saved)
+    assert "all 2 episodes are recorded" in said
+
+
+def test_a_sink_that_breaks_is_left_out(held_lanes: Lanes) -> None:
+    class Broken(Album):
+        def show(self, frame: Frame) -> None:
+            raise RuntimeError("no more")
+
+    said: list[str] = []
+    good = Album()
+    loop = Loop(
+        held_lanes,
+        Scripted([], DT),
+        Rules(LANES, "hold"),
+        sinks=[Broken(), good],
+        time=NoTime(),
+        say=said.append,
+        max_steps=5,
+    )
+    loop.run()
+    assert len(good.frames) == 5
+    assert said == ["Broken shows nothing more: no more"]
+
+
+def test_names_of_the_observation(env: Env, blind: Env) -> None:
+    names = observation_names(blind)
+    assert len(names) == env.observation_size == len(set(names))
+    assert names[0] == "arm_qpos_0"
+
+
+def test_seen_is_small(held_lanes: Lanes) -> None:
+    """What comes to the host at each step is one lane's, whatever the number of lanes."""
+    state = jax.eval_shape(held_lanes.begin)
+    assert state.obs.shape[0] == LANES
+    assert {f.name for f in dataclasses.fields(Seen)} >= {"physics", "obs", "action", "reward"}
+
+
+# The command line.
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--device", "keybord"], "did you mean 'keyboard'"),
+        (["--lane", "3"], "did you mean '--lanes'"),
+        (["--lanes", "0"], "lanes must be at least 1"),
+        (["--headless"], "leave out --headless"),
+        (["--headless", "--device", "scripted", "--task", "pick_cub"], "did you mean 'pick_cube'"),
+        (["--headless", "--device", "scripted", "--rate", "30"], "28.5714, 33.3333 Hz"),
+        (["--headless", "--device", "scripted", "--script", "no.json"], "cannot read script"),
+        (["--headless", "--device", "scripted", "--others", "policy"], "--policy runs/<name>"),
+        (["--headless", "--device", "scripted", "--policy", "no/such"], "no directory no/such"),
+        (["--headless", "--device", "scripted", "--resume"], "--output-dir"),
+        (["--headless", "--device", "leader"], "so100 or so101"),
+        (
+            ["--headless", "--device", "scripted", "--control", "joint", "--others", "expert"],
+            "scripted expert needs an end-effector controller",
+        ),
+        (["--headless", "--device", "gamepad", "--keymap", "no.json"], "cannot read key map"),
+        (["--headless", "--device", "scripted", "--lanes", "many"], "many"),
+    ],
+)
+def test_mistakes_are_answered_in_a_line(
+    argv: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(argv) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+
+
+def test_no_display(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    pygame = pytest.importorskip("pygame")
+    pygame.display.quit()
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SDL_VIDEODRIVER", "x11")
+    assert main([]) == 2
+    error = capsys.readouterr().err
+    assert "no display" in error and "--headless" in error and error.count("\n") == 1
+
+
+def test_a_session_from_the_command_line(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = tmp_path / "script.json"
+    script.write_text(json.dumps([{"at": 0.1, "linear": [0, 0, 1]}]), "utf-8")
+    argv = ["--device", "scripted", "--headless", "--engine", "c", "--seconds", "0.5"]
+    assert main([*argv, "--script", str(script)]) == 0
+    out = capsys.readouterr().out
+    assert "10 control steps" in out and "jitter p50" in out and "drift" in out
+
+
+def test_flags_are_the_configuration() -> None:
+    config = parse(["--task", "stack_cubes", "--cameras", "front", "--speeds.linear", "0.1"])
+    assert config.task == "stack_cubes" and config.cameras == ("front",)
+    assert config.speeds.linear == 0.1
+    assert parse([]) == TeleopConfig()
+    assert parse(["--cameras"]).cameras == ()
+
+
+def test_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    with contextlib.suppress(SystemExit):
+        parse(["--help"])
+    shown = capsys.readouterr().out
+    assert all(flag in shown for flag in ("--device", "--output-dir", "--resume", "--others"))
