@@ -58,6 +58,7 @@ class Page:
 
     def open(self, url: str) -> None:
         self.call("Page.navigate", url=url)
+        self.wait("document.readyState === 'complete' && document.body !== null", 30)
 
     def value(self, expression: str) -> object:
         """What a JavaScript expression gives."""
