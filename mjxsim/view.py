@@ -157,6 +157,8 @@ def _player(config: ViewConfig) -> tuple[Env, _Act]:
         announce=False,
     )
     if config.play == "expert":
+        # Traced at once, for not every controller can follow an expert.
+        jax.eval_shape(lambda key: env.expert(env.reset(key)), jax.random.key(0))
         return env, env.expert
     stay = env.controller.stay()
     return env, lambda state: stay
