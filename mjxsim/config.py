@@ -35,7 +35,7 @@ from mjxsim.tasks import TaskConfig
 from mjxsim.tasks import registry as tasks
 
 _Algorithm = Literal["ppo", "sac"]
-T = TypeVar("T")
+C = TypeVar("C")  # a frozen dataclass
 
 
 class ConfigError(ValueError):
@@ -164,36 +164,35 @@ def override(config: TrainConfig, flags: Sequence[str], prog: str) -> TrainConfi
     Raises:
       ConfigError: an unknown flag (with the nearest valid one) or a value that does not fit.
     """
-    valid = sorted(flags_of(config))
-    return from_flags(config, flags, prog, lambda name: _likely(name, valid, config.algorithm))
+    return with_flags(config, flags, prog, lambda name, of: _likely(name, of, config.algorithm))
 
 
-def from_flags(
-    default: T,
+def with_flags(
+    config: C,
     flags: Sequence[str],
     prog: str,
-    likely: Callable[[str], Sequence[str]] | None = None,
-) -> T:
-    """A frozen dataclass with fields replaced by command-line flags; see `override`.
+    likely: Callable[[str, Sequence[str]], Sequence[str]] = lambda name, valid: valid,
+) -> C:
+    """Any frozen dataclass with fields replaced by flags, as `override` does it.
 
     Args:
-      default: the values of what no flag changes.
-      flags: the command line.
+      config: what is changed.
+      flags: words of a command line.
       prog: the command's name in its help.
-      likely: of the valid flags, those that an unknown one may mean; all if None.
+      likely: (an unknown flag, all valid ones) -> those that it may mean.
 
     Raises:
       ConfigError: an unknown flag (with the nearest valid one) or a value that does not fit.
     """
-    valid = sorted(flags_of(default))
+    valid = sorted(flags_of(config))
     for flag in flags:
         name = flag.split("=")[0].replace("_", "-")
         if name.startswith("--") and name not in (*valid, "--help"):
-            raise ConfigError(unknown("option", name, likely(name) if likely else valid))
+            raise ConfigError(unknown("option", name, likely(name, valid)))
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
-            return tyro.cli(type(default), default=default, args=list(flags), prog=prog)
+            return tyro.cli(type(config), default=config, args=list(flags), prog=prog)
     except SystemExit as stop:
         if not stop.code:
             raise

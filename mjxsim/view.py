@@ -75,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     try:
         arguments = sys.argv[1:] if argv is None else argv
-        view(configs.from_flags(ViewConfig(), arguments, PROG))
+        view(configs.with_flags(ViewConfig(), arguments, PROG))
         return 0
     except KeyboardInterrupt:
         return 0
