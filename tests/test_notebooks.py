@@ -39,8 +39,8 @@ MADE = {
     "randomization": ["histograms.png", "randomized.mp4"],
     "teleop_and_record": ["episodes.png", "pick_cube_teleop/meta/info.json"],
 }
-# Run before the first cell. What a person does on the page, as the page reports it: takes the arm
-# over, moves, closes the gripper and marks a success, until the session ends.
+# Run before the first cell. What a person does on the page, as the page reports it: moves, closes
+# the gripper and marks a success, until the session ends.
 BEFORE = {
     "teleop_and_record": """
 import json, threading, time, urllib.request
@@ -53,8 +53,7 @@ def drive(url):
 def press(url):
     taken, number = 0, 0
     while True:
-        for actions, seconds in ((["intervene"], 0.1), (["forward", "down"], 0.4), (["close"], 0.2),
-                                 (["success"], 0.1)):
+        for actions, seconds in ((["forward", "down"], 0.4), (["close"], 0.2), (["success"], 0.1)):
             new = [[taken + 1 + i, action] for i, action in enumerate(actions)]
             taken, until = taken + len(new), time.monotonic() + seconds
             while time.monotonic() < until:
