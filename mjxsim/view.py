@@ -141,6 +141,65 @@ def picture(env: Env, state: State, height: int, width: int) -> np.ndarray:
     return grid.reshape(rows * height, columns * width, 3)
 
 
+def frame_of(
+    env: Env,
+    state: State,
+    *,
+    step: int = 0,
+    action: np.ndarray | None = None,
+    reward: float = 0.0,
+    driver: str = "hold",
+    speed: float = 1.0,
+    measured_rate: float = math.nan,
+) -> Frame:
+    """One world as what a sink takes, outside a session of teleoperation.
+
+    Args:
+      env: the environment.
+      state: of one world.
+      step: control steps since the first frame.
+      action: (action_size,) that was applied; zeros if None.
+      reward: of the step.
+      driver: who acts.
+      speed: simulated seconds per second that were asked for.
+      measured_rate: [Hz] control steps per second.
+    """
+    physics, model, dt = state.physics, env.engine.model, env.task.config.control_dt
+    xpos, xquat = np.asarray(physics.xpos), np.asarray(physics.xquat)
+    return Frame(
+        step=step,
+        time=step * dt,
+        images={},
+        observation=np.asarray(state.obs),
+        observation_names=(),
+        action=np.zeros(env.action_size, np.float32) if action is None else action,
+        reward=reward,
+        qpos=np.asarray(physics.qpos),
+        mocap_pos=np.asarray(physics.mocap_pos),
+        mocap_quat=np.asarray(physics.mocap_quat),
+        bodies={model.body(i).name: (xpos[i], xquat[i]) for i in range(1, model.nbody)},
+        status=Status(
+            lane=0,
+            lanes=1,
+            recording=False,
+            intervening=False,
+            paused=False,
+            episode=0,
+            episodes=None,
+            step=int(state.step_count),
+            rate=speed / dt,
+            measured_rate=measured_rate,
+            late=0,
+            speed=speed,
+            success=bool(state.succeeded),
+            driver=driver,
+            device="",
+            instruction=env.task.instructions[int(env.instruction(state))],
+            message="",
+        ),
+    )
+
+
 _Act = Callable[[State], jax.Array]
 
 
@@ -157,6 +216,8 @@ def _player(config: ViewConfig) -> tuple[Env, _Act]:
         announce=False,
     )
     if config.play == "expert":
+        # Traced at once, for not every controller can follow an expert.
+        jax.eval_shape(lambda key: env.expert(env.reset(key)), jax.random.key(0))
         return env, env.expert
     stay = env.controller.stay()
     return env, lambda state: stay
@@ -216,54 +277,21 @@ def _play(config: ViewConfig, env: Env, act: _Act, sink: Sink, is_open: Callable
             due = began = now
         elif number > 1:
             rate = (number - 1) / max(now - began, 1e-9)
-        status = _status(config, env, state, rate)
-        sink.show(_frame(env, state, action, reward, number, status))
+        sink.show(
+            frame_of(
+                env,
+                state,
+                step=number,
+                action=action,
+                reward=reward,
+                driver=config.play,
+                speed=config.speed,
+                measured_rate=rate,
+            )
+        )
         if number > 0:
             due = max(due + dt / config.speed, now - _BEHIND)
             time.sleep(max(0.0, due - time.monotonic()))
-
-
-def _status(config: ViewConfig, env: Env, state: State, rate: float) -> Status:
-    return Status(
-        lane=0,
-        lanes=1,
-        recording=False,
-        intervening=False,
-        paused=False,
-        episode=0,
-        episodes=None,
-        step=int(state.step_count),
-        rate=config.speed / env.task.config.control_dt,
-        measured_rate=rate,
-        late=0,
-        speed=config.speed,
-        success=bool(state.succeeded),
-        driver=config.play,
-        device="",
-        instruction=env.task.instructions[int(env.instruction(state))],
-        message="",
-    )
-
-
-def _frame(
-    env: Env, state: State, action: np.ndarray, reward: float, number: int, status: Status
-) -> Frame:
-    physics, model = state.physics, env.engine.model
-    xpos, xquat = np.asarray(physics.xpos), np.asarray(physics.xquat)
-    return Frame(
-        step=number,
-        time=number * env.task.config.control_dt,
-        images={},
-        observation=np.asarray(state.obs),
-        observation_names=(),
-        action=action,
-        reward=reward,
-        qpos=np.asarray(physics.qpos),
-        mocap_pos=np.asarray(physics.mocap_pos),
-        mocap_quat=np.asarray(physics.mocap_quat),
-        bodies={model.body(i).name: (xpos[i], xquat[i]) for i in range(1, model.nbody)},
-        status=status,
-    )
 
 
 if __name__ == "__main__":

@@ -8,8 +8,7 @@ import pathlib
 import shutil
 import subprocess
 import time
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -32,8 +31,8 @@ _FLAGS = (
 )
 
 
-class Page:
-    """One page of the browser."""
+class Link:
+    """A connection by the DevTools protocol."""
 
     def __init__(self, address: str) -> None:
         from websockets.sync.client import connect
@@ -41,8 +40,6 @@ class Page:
         self._socket = connect(address, max_size=None, proxy=None)
         self._numbers = itertools.count()
         self.errors: list[str] = []
-        for domain in ("Page", "Runtime", "Log"):
-            self.call(f"{domain}.enable")
 
     def call(self, method: str, **parameters: object) -> dict:
         """One call of the protocol."""
@@ -56,8 +53,21 @@ class Page:
                 assert "error" not in answer, f"{method}: {answer['error']}"
                 return answer["result"]
 
+    def end(self) -> None:
+        self._socket.close()
+
+
+class Page(Link):
+    """One page of the browser, in a window of its own: a tab would hide the others."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(address)
+        for domain in ("Page", "Runtime"):
+            self.call(f"{domain}.enable")
+
     def open(self, url: str) -> None:
         self.call("Page.navigate", url=url)
+        self.wait("document.readyState === 'complete' && document.body !== null", 30)
 
     def value(self, expression: str) -> object:
         """What a JavaScript expression gives."""
@@ -115,23 +125,23 @@ class Page:
     def close(self) -> None:
         with contextlib.suppress(Exception):
             self.call("Page.close")
-        self._socket.close()
+        self.end()
 
 
 class Chromium:
     """A browser that runs."""
 
-    def __init__(self, port: int) -> None:
-        self._port = port
+    def __init__(self, port: int, path: str) -> None:
+        self._root = f"ws://127.0.0.1:{port}"
+        self._link = Link(f"{self._root}{path}")
 
     def page(self) -> Page:
         """A new empty page."""
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self._port}/json/new?about:blank", method="PUT"
-        )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            target: Mapping[str, str] = json.load(answer)
-        return Page(target["webSocketDebuggerUrl"])
+        made = self._link.call("Target.createTarget", url="about:blank", newWindow=True)
+        return Page(f"{self._root}/devtools/page/{made['targetId']}")
+
+    def close(self) -> None:
+        self._link.end()
 
 
 @contextlib.contextmanager
@@ -146,8 +156,11 @@ def chromium(folder: pathlib.Path) -> Iterator[Chromium]:
         )
     try:
         told = folder / "profile" / "DevToolsActivePort"
-        until(lambda: told.is_file() and told.read_text().count("\n") > 0, 30, "chromium")
-        yield Chromium(int(told.read_text().split()[0]))
+        until(lambda: told.is_file() and len(told.read_text().split()) == 2, 30, "chromium")
+        port, path = told.read_text().split()
+        running = Chromium(int(port), path)
+        yield running
+        running.close()
     finally:
         process.terminate()
         process.wait(10)

@@ -93,6 +93,15 @@ def test_page_of_steps_runs(page: str) -> None:
     exec(compile(code, f"docs/{page}", "exec"), {"__name__": "docs"})
 
 
+def test_seeing_page_runs(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("viser")
+    pytest.importorskip("rerun")
+    monkeypatch.chdir(tmp_path)
+    code = "\n".join(blocks(ROOT / "docs" / "seeing.md", "python"))
+    exec(compile(code, "docs/seeing.md", "exec"), {"__name__": "docs"})
+    assert (tmp_path / "out.rrd").stat().st_size > 1000
+
+
 # docs/add_a_task.md: the file, the registry line, the configuration, and a look at it.
 
 
@@ -186,6 +195,7 @@ def test_flags_exist(commands: list[str]) -> None:
         "evaluate": _flags(c for c in commands if "mjxsim.evaluate" in c),
         "record": _flags(c for c in commands if "mjxsim.record" in c),
         "replay": _flags(c for c in commands if "mjxsim.replay" in c),
+        "view": _flags(c for c in commands if "mjxsim.view" in c),
     }
     for module, flags in shown.items():
         command = [sys.executable, "-m", f"mjxsim.{module}"]
