@@ -112,8 +112,8 @@ class Opspace:
         moved = state.target + np.asarray(self.config.step, np.float32) * action[:3]
         state = OpspaceState(jnp.clip(moved, low, high))
         closing = -action[3] if self.config.positive_opens else action[3]
-        before = physics.ctrl[self.actuation.gripper] / MAX_GRIPPER_COMMAND
-        grip = MAX_GRIPPER_COMMAND * jnp.clip(before + closing, 0.0, 1.0)
+        before = physics.ctrl[self.actuation.gripper]
+        grip = jnp.clip(before + MAX_GRIPPER_COMMAND * closing, 0.0, MAX_GRIPPER_COMMAND)
         is_gripper = np.arange(physics.ctrl.shape[0]) == self.actuation.gripper
         return state, jnp.where(is_gripper, grip, physics.ctrl)
 

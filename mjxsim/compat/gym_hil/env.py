@@ -57,7 +57,7 @@ class HilEnv(gymnasium.Env[HilObservation, np.ndarray]):
     """A world of gym-hil's as gymnasium wants it; `PandaPickCubeGymEnv` and its sister are it.
 
     Observations and actions are gym-hil's: `agent_pos`, `environment_state` or `pixels`, and seven
-    numbers: x, y, z [m], three rotations that nothing heeds, and the change of the gripper's control.
+    numbers: x, y, z [m], three rotations that nothing heeds, the change of the gripper's control.
     `info` holds `succeed`, and `is_success`, which LeRobot reads, at every step.
 
     Args:
@@ -168,7 +168,9 @@ class HilEnv(gymnasium.Env[HilObservation, np.ndarray]):
         return {name: np.array(picture) for name, picture in drawn.items()}
 
     def get_gripper_pose(self) -> np.ndarray:
-        """The gripper's control (1,), 0 to 255."""
+        """The gripper's control (1,), 0 to 255; raises ResetNeeded before the first reset."""
+        if self._state is None:
+            raise gymnasium.error.ResetNeeded("no episode is running: call reset() first")
         return np.asarray([255.0 * spaces.gripper(self._observed)], np.float32)
 
     def get_robot_state(self) -> np.ndarray:

@@ -88,7 +88,8 @@ class Settings:
         joints = self.fixed_reset_joint_positions
         if joints is not None and (len(joints) != tasks.JOINTS or not np.isfinite(joints).all()):
             raise ValueError(
-                f"fixed_reset_joint_positions takes {tasks.JOINTS} finite angles [rad], got {joints}"
+                f"fixed_reset_joint_positions takes {tasks.JOINTS} finite angles [rad], "
+                f"got {joints}"
             )
 
     @property

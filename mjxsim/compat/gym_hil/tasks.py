@@ -134,8 +134,8 @@ class PickCube:
     """Grasp a 4 cm cube of 0.1 kg and lift it by 0.1 m.
 
     Randomized: nothing, or the cube's place in 0.2 m x 0.3 m with `random_block_position`.
-    Success: lifted by more than 0.1 m; with a dense reward it must also be within 0.05 m of the TCP.
-    It ends the episode. Failure: the cube is 5 cm outside the region of random places.
+    Success: lifted by more than 0.1 m, and with a dense reward within 0.05 m of the TCP too; it
+    ends the episode. Failure: the cube is 5 cm outside the region of random places.
     Reward: 1 at success, or dense: `close` 0.3 exp(-20 d / m) and `lift` 0.7 times the share of it.
     Source: gym-hil 0.1.14, PandaPickCubeGymEnv.
     """
