@@ -158,7 +158,7 @@ def hil(work: pathlib.Path, options: argparse.Namespace) -> str:
     config = {
         "type": "gym_manipulator",
         "name": "gym_hil",
-        "task": "PandaPickCubeBase-v0",
+        "task": "PandaPickCube-v0",
         "fps": 10,
         "processor": {"gripper": {"use_gripper": True, "gripper_penalty": -0.02}},
     }
@@ -172,7 +172,7 @@ def hil(work: pathlib.Path, options: argparse.Namespace) -> str:
     path.write_text(json.dumps({"env": config, "dataset": dataset, "mode": "record"}))
     lerobot(
         "lerobot.rl.gym_manipulator",
-        "--env.discover_packages_path=mjxsim.compat.gym_hil",
+        "--env.discover_packages_path=mjxsim.compat.lerobot_hil",
         f"--config_path={path}",
         log=work / "hil.log",
         home=work,
