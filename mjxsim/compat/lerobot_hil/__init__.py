@@ -9,14 +9,15 @@ finds gym-hil where it is installed, else an empty module of that name. Nothing 
 package, so that gym-hil stays what it is everywhere else.
 """
 
+import importlib.machinery
 import importlib.util
 import sys
-import types
 
 from mjxsim.compat.registration import register
 
 _GYM_HIL = "gym_hil"
 
-if importlib.util.find_spec(_GYM_HIL) is None:
-    sys.modules[_GYM_HIL] = types.ModuleType(_GYM_HIL, "Stands in for gym-hil; see " + __name__)
 register(override=True)
+if importlib.util.find_spec(_GYM_HIL) is None:
+    empty = importlib.machinery.ModuleSpec(_GYM_HIL, loader=None)
+    sys.modules[_GYM_HIL] = importlib.util.module_from_spec(empty)
