@@ -55,42 +55,48 @@ def main() -> None:
 
 def evaluate(work: pathlib.Path, options: argparse.Namespace) -> str:
     """What cannot succeed is reported as 0 %, what cannot fail as 100 %, however it is batched."""
-    policy = act_policy(work / "act")
+    policy = act_policy(work / "act", STATE, ACTION)
     kinds = {"sync": ("lerobot", "false"), "async": ("lerobot", "true")}
     if not OLD:
         kinds["native"] = ("native", "true")
     found = []
     for kind, (vectorization, use_async) in kinds.items():
         for name, settings, expected in (("never", IMPOSSIBLE, 0.0), ("always", CERTAIN, 100.0)):
-            out = work / f"eval_{kind}_{name}"
-            lerobot(
-                "lerobot_eval",
-                *discover("env"),
-                f"--policy.path={policy}",
-                "--policy.device=cpu",
-                "--env.type=mjxsim",
-                "--env.task=pick_cube",
-                "--env.robot=so100",
-                f"--env.height={HEIGHT}",
-                f"--env.width={WIDTH}",
-                f"--env.renderer={options.renderer}",
+            overall = lerobot_eval(
+                work,
+                options,
+                f"{kind}_{name}",
+                policy,
                 f"--env.settings={settings}",
                 f"--env.vectorization={vectorization}",
-                "--eval.batch_size=2",
-                "--eval.n_episodes=2",
                 f"--eval.use_async_envs={use_async}",
-                f"--output_dir={out}",
-                log=work / f"eval_{kind}_{name}.log",
-                home=work,
             )
-            overall = json.loads((out / "eval_info.json").read_text())["overall"]
             assert overall["pc_success"] == expected, (kind, name, overall)
-            assert overall["n_episodes"] == 2, overall
             videos = [pathlib.Path(path) for path in overall["video_paths"]]
             assert len(videos) == 2, videos
             assert all(path.stat().st_size > 0 for path in videos), videos
             found.append(f"{kind} {name} {overall['pc_success']:g} %")
     return ", ".join(found)
+
+
+def degrees(work: pathlib.Path, options: argparse.Namespace) -> str:
+    """A policy of what lerobot-record writes; and with 0.6, what it does is recorded in turn."""
+    policy = act_policy(work / "act_degrees", len(JOINTS), len(JOINTS))
+    more = () if OLD else ("--eval.recording=true",)
+    overall = lerobot_eval(
+        work, options, "degrees", policy, "--env.units=lerobot", f"--env.settings={CERTAIN}", *more
+    )
+    assert overall["pc_success"] == 100.0, overall
+    if OLD:
+        return "evaluated"
+    from lerobot.datasets.lerobot_dataset import LeRobotDataset
+
+    dataset = LeRobotDataset("eval_recording", root=work / "eval_degrees" / "recordings" / "env_0")
+    assert dataset.num_episodes == 1, dataset.num_episodes
+    assert dataset.features["observation.state"]["shape"] == (len(JOINTS),), dataset.features
+    success = [bool(dataset[i]["next.success"]) for i in range(dataset.num_frames)]
+    assert success[-1], success
+    return f"evaluated, and {dataset.num_frames} frames of it recorded"
 
 
 def record(work: pathlib.Path, options: argparse.Namespace) -> str:
@@ -182,7 +188,7 @@ def hil(work: pathlib.Path, options: argparse.Namespace) -> str:
     return f"1 episode, {recorded.num_frames} frames"
 
 
-PARTS = {"evaluate": evaluate, "record": record, "hil": hil}
+PARTS = {"evaluate": evaluate, "degrees": degrees, "record": record, "hil": hil}
 
 
 def column(frames: list[dict], key: str, episode: int) -> np.ndarray:
@@ -210,7 +216,35 @@ def lerobot(script: str, *arguments: str, log: pathlib.Path, home: pathlib.Path)
         raise AssertionError(f"{script} failed, see {log}:\n{log.read_text()[-3000:]}")
 
 
-def act_policy(path: pathlib.Path) -> pathlib.Path:
+def lerobot_eval(
+    work: pathlib.Path, options: argparse.Namespace, name: str, policy: pathlib.Path, *more: str
+) -> dict:
+    """What lerobot-eval says of two episodes in two worlds at once."""
+    out = work / f"eval_{name}"
+    lerobot(
+        "lerobot_eval",
+        *discover("env"),
+        f"--policy.path={policy}",
+        "--policy.device=cpu",
+        "--env.type=mjxsim",
+        "--env.task=pick_cube",
+        "--env.robot=so100",
+        f"--env.height={HEIGHT}",
+        f"--env.width={WIDTH}",
+        f"--env.renderer={options.renderer}",
+        "--eval.batch_size=2",
+        "--eval.n_episodes=2",
+        f"--output_dir={out}",
+        *more,
+        log=work / f"eval_{name}.log",
+        home=work,
+    )
+    overall = json.loads((out / "eval_info.json").read_text())["overall"]
+    assert overall["n_episodes"] == 2, overall
+    return overall
+
+
+def act_policy(path: pathlib.Path, state: int, action: int) -> pathlib.Path:
     """A small ACT policy of random weights, as `save_pretrained` leaves it."""
     import torch
     from lerobot.configs.types import FeatureType, PolicyFeature
@@ -221,10 +255,10 @@ def act_policy(path: pathlib.Path) -> pathlib.Path:
     torch.manual_seed(0)
     picture = PolicyFeature(type=FeatureType.VISUAL, shape=(3, HEIGHT, WIDTH))
     images = {f"observation.images.{camera}": picture for camera in CAMERAS}
-    state = PolicyFeature(type=FeatureType.STATE, shape=(STATE,))
+    known = PolicyFeature(type=FeatureType.STATE, shape=(state,))
     config = ACTConfig(
-        input_features={"observation.state": state, **images},
-        output_features={"action": PolicyFeature(type=FeatureType.ACTION, shape=(ACTION,))},
+        input_features={"observation.state": known, **images},
+        output_features={"action": PolicyFeature(type=FeatureType.ACTION, shape=(action,))},
         chunk_size=10,
         n_action_steps=10,
         dim_model=32,
@@ -238,7 +272,7 @@ def act_policy(path: pathlib.Path) -> pathlib.Path:
     )
     ACTPolicy(config).save_pretrained(path)
     stats = {
-        name: plain(shape) for name, shape in (("action", ACTION), ("observation.state", STATE))
+        name: plain(shape) for name, shape in (("action", action), ("observation.state", state))
     }
     stats |= {name: plain(3, 1, 1) for name in images}
     for processor in make_act_pre_post_processors(config, stats):
