@@ -162,7 +162,6 @@ def hil(work: pathlib.Path, options: argparse.Namespace) -> str:
 
     root = work / "hil"
     config = {
-        "type": "gym_manipulator",
         "name": "gym_hil",
         "task": "PandaPickCube-v0",
         "fps": 10,
