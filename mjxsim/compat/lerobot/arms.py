@@ -27,12 +27,11 @@ def find(robot_id: str | None) -> "SimArm":
     """
     found = [arm for arm in _made if robot_id in (None, arm.id)]
     if len(found) != 1:
+        named = "" if robot_id is None else f" of id {robot_id!r}"
         raise RuntimeError(
-            f"a simulated teleoperator drives one simulated arm of its process: there are "
-            f"{len(found)}"
-            + ("" if robot_id is None else f" of id {robot_id!r}")
-            + "; use it with "
-            "--robot.type=mjxsim_so100 or mjxsim_so101, and --teleop.robot_id=... to choose"
+            f"a simulated teleoperator drives one simulated arm, and this process has "
+            f"{len(found)}{named}: use --robot.type=mjxsim_so100 or mjxsim_so101, and "
+            "--teleop.robot_id=... to choose"
         )
     return found[0]
 

@@ -54,7 +54,7 @@ class Worlds(BatchedVectorEnv):
         _started_in = os.getpid()
         env = SeenEnv.build(spec)
         super().__init__(env, num_envs, autoreset_mode=autoreset_mode, render_mode="rgb_array")
-        self.spec_ = spec
+        self.world_spec = spec
         self.shapes = env.shapes
         low, high = env.bounds
         self.single_action_space = spaces.Box(low, high, dtype=np.float32)
@@ -93,14 +93,14 @@ class Worlds(BatchedVectorEnv):
         return self.get_attr(name)
 
     def get_attr(self, name: str) -> tuple[Any, ...]:
-        """`_max_episode_steps`, `task`, `task_description` or `spec` of each world.
+        """`_max_episode_steps`, `task` or `task_description` of each world.
 
         Raises:
           AttributeError: another name.
         """
         known = {
             "_max_episode_steps": (self.shapes.episode_steps,) * self.num_envs,
-            "task": (self.spec_.task,) * self.num_envs,
+            "task": (self.world_spec.task,) * self.num_envs,
             "task_description": self._said,
         }
         if name not in known:
