@@ -187,7 +187,79 @@ def hil(work: pathlib.Path, options: argparse.Namespace) -> str:
     return f"1 episode, {recorded.num_frames} frames"
 
 
-PARTS = {"evaluate": evaluate, "degrees": degrees, "record": record, "hil": hil}
+def device(work: pathlib.Path, options: argparse.Namespace) -> str:
+    """A device's commands reach an arm: it goes where the person says, and starts anew when told."""
+    from lerobot.robots import make_robot_from_config
+    from lerobot.teleoperators import make_teleoperator_from_config
+    from lerobot.teleoperators.utils import TeleopEvents
+
+    from mjxsim.compat import lerobot as plugin
+    from mjxsim.compat.lerobot import device as teleoperator
+    from mjxsim.teleop.devices import Command, Event
+
+    plugin.register()
+    from mjxsim.compat.lerobot.config_arms import SimSO101Config
+    from mjxsim.compat.lerobot.config_device import SimDeviceConfig
+
+    class Held:
+        """A person who pushes to the left and closes the gripper, then asks for another scene."""
+
+        name = "held"
+        command = Command(linear=(0.0, 1.0, 0.0), gripper="close")
+
+        def poll(self) -> Command:
+            return self.command
+
+        def messages(self) -> tuple[str, ...]:
+            return ()
+
+        def help(self) -> tuple[str, ...]:
+            return ("no keys",)
+
+        def close(self) -> None:
+            self.name = "closed"
+
+    held = Held()
+    teleoperator.make_device = lambda name: held
+    arm = make_robot_from_config(
+        SimSO101Config(id="device", task="reach", views=[], pacing="frames", calibration_dir=work)
+    )
+    teleop = make_teleoperator_from_config(SimDeviceConfig())
+    arm.connect()
+    teleop.connect()
+
+    def frames(count: int) -> dict:
+        for _ in range(count):
+            arm.get_observation()
+            arm.send_action(teleop.get_action())
+        return arm.get_observation()
+
+    start = arm.get_observation()
+    end = frames(30)
+    # The base's y is to the left, and an SO101's pan turns to the left with growing degrees.
+    assert end["shoulder_pan.pos"] > start["shoulder_pan.pos"] + 10.0, (start, end)
+    assert end["gripper.pos"] < 5.0 < 45.0 < start["gripper.pos"], (start, end)
+    held.command = Command(events=(Event.RESET, Event.SUCCESS))
+    teleop.get_action()
+    held.command = Command(intervene=True)
+    anew = frames(1)
+    assert abs(anew["shoulder_pan.pos"] - start["shoulder_pan.pos"]) < 8.0, (start, anew)
+    events = teleop.get_teleop_events()
+    assert events[TeleopEvents.SUCCESS] and events[TeleopEvents.IS_INTERVENTION], events
+    assert not teleop.get_teleop_events()[TeleopEvents.SUCCESS], "success is said once"
+    teleop.disconnect()
+    arm.disconnect()
+    assert held.name == "closed"
+    return f"pan {start['shoulder_pan.pos']:.1f} to {end['shoulder_pan.pos']:.1f} degrees"
+
+
+PARTS = {
+    "evaluate": evaluate,
+    "degrees": degrees,
+    "record": record,
+    "device": device,
+    "hil": hil,
+}
 
 
 def column(frames: list[dict], key: str, episode: int) -> np.ndarray:
