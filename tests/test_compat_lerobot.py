@@ -1,17 +1,21 @@
 """What LeRobot is given, without LeRobot; the real one runs in lerobot/acceptance_envs.py."""
 
 import dataclasses
+import importlib
 import importlib.metadata
+import importlib.util
 import json
 import os
 import pathlib
 import subprocess
+import sys
 
 import jax
 import numpy as np
 import pytest
 
 from mjxsim.compat import lerobot
+from mjxsim.compat.lerobot import stand_in
 from mjxsim.compat.lerobot.cell import TICK, Cell
 from mjxsim.compat.lerobot.encoder import as_read, nominal_calibration
 from mjxsim.compat.lerobot.guide import Guide
@@ -224,6 +228,23 @@ def test_without_lerobot_one_line_says_how_to_get_it() -> None:
     with pytest.raises(ImportError, match="python -m pip install") as error:
         lerobot.register()
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("gym_hil") is not None, reason="gym-hil itself is installed"
+)
+def test_lerobot_finds_a_gym_hil_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(importlib.metadata.PackageNotFoundError):
+        importlib.metadata.version("gym-hil")
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+    monkeypatch.setitem(sys.modules, "gym_hil", None)
+    monkeypatch.delitem(sys.modules, "gym_hil")
+    stand_in.install()
+    assert importlib.util.find_spec("gym_hil") is not None
+    assert importlib.import_module("gym_hil").__name__ == "gym_hil"
+    assert importlib.metadata.version("gym-hil") == importlib.metadata.version("gym_hil")
+    listed = {d.name for d in importlib.metadata.distributions()}
+    assert "mujoco" in listed and "gym-hil" not in listed  # it is not there for anybody else
 
 
 @pytest.mark.skipif(

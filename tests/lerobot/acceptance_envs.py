@@ -55,42 +55,48 @@ def main() -> None:
 
 def evaluate(work: pathlib.Path, options: argparse.Namespace) -> str:
     """What cannot succeed is reported as 0 %, what cannot fail as 100 %, however it is batched."""
-    policy = act_policy(work / "act")
+    policy = act_policy(work / "act", STATE, ACTION)
     kinds = {"sync": ("lerobot", "false"), "async": ("lerobot", "true")}
     if not OLD:
         kinds["native"] = ("native", "true")
     found = []
     for kind, (vectorization, use_async) in kinds.items():
         for name, settings, expected in (("never", IMPOSSIBLE, 0.0), ("always", CERTAIN, 100.0)):
-            out = work / f"eval_{kind}_{name}"
-            lerobot(
-                "lerobot_eval",
-                *discover("env"),
-                f"--policy.path={policy}",
-                "--policy.device=cpu",
-                "--env.type=mjxsim",
-                "--env.task=pick_cube",
-                "--env.robot=so100",
-                f"--env.height={HEIGHT}",
-                f"--env.width={WIDTH}",
-                f"--env.renderer={options.renderer}",
+            overall = lerobot_eval(
+                work,
+                options,
+                f"{kind}_{name}",
+                policy,
                 f"--env.settings={settings}",
                 f"--env.vectorization={vectorization}",
-                "--eval.batch_size=2",
-                "--eval.n_episodes=2",
                 f"--eval.use_async_envs={use_async}",
-                f"--output_dir={out}",
-                log=work / f"eval_{kind}_{name}.log",
-                home=work,
             )
-            overall = json.loads((out / "eval_info.json").read_text())["overall"]
             assert overall["pc_success"] == expected, (kind, name, overall)
-            assert overall["n_episodes"] == 2, overall
             videos = [pathlib.Path(path) for path in overall["video_paths"]]
             assert len(videos) == 2, videos
             assert all(path.stat().st_size > 0 for path in videos), videos
             found.append(f"{kind} {name} {overall['pc_success']:g} %")
     return ", ".join(found)
+
+
+def degrees(work: pathlib.Path, options: argparse.Namespace) -> str:
+    """A policy of what lerobot-record writes; and with 0.6, what it does is recorded in turn."""
+    policy = act_policy(work / "act_degrees", len(JOINTS), len(JOINTS))
+    more = () if OLD else ("--eval.recording=true",)
+    overall = lerobot_eval(
+        work, options, "degrees", policy, "--env.units=lerobot", f"--env.settings={CERTAIN}", *more
+    )
+    assert overall["pc_success"] == 100.0, overall
+    if OLD:
+        return "evaluated"
+    from lerobot.datasets.lerobot_dataset import LeRobotDataset
+
+    dataset = LeRobotDataset("eval_recording", root=work / "eval_degrees" / "recordings" / "env_0")
+    assert dataset.num_episodes == 1, dataset.num_episodes
+    assert dataset.features["observation.state"]["shape"] == (len(JOINTS),), dataset.features
+    success = [bool(dataset[i]["next.success"]) for i in range(dataset.num_frames)]
+    assert success[-1], success
+    return f"evaluated, and {dataset.num_frames} frames of it recorded"
 
 
 def record(work: pathlib.Path, options: argparse.Namespace) -> str:
@@ -156,9 +162,8 @@ def hil(work: pathlib.Path, options: argparse.Namespace) -> str:
 
     root = work / "hil"
     config = {
-        "type": "gym_manipulator",
         "name": "gym_hil",
-        "task": "PandaPickCubeBase-v0",
+        "task": "PandaPickCube-v0",
         "fps": 10,
         "processor": {"gripper": {"use_gripper": True, "gripper_penalty": -0.02}},
     }
@@ -172,7 +177,7 @@ def hil(work: pathlib.Path, options: argparse.Namespace) -> str:
     path.write_text(json.dumps({"env": config, "dataset": dataset, "mode": "record"}))
     lerobot(
         "lerobot.rl.gym_manipulator",
-        "--env.discover_packages_path=mjxsim.compat.gym_hil",
+        "--env.discover_packages_path=mjxsim.compat.lerobot_hil",
         f"--config_path={path}",
         log=work / "hil.log",
         home=work,
@@ -182,7 +187,79 @@ def hil(work: pathlib.Path, options: argparse.Namespace) -> str:
     return f"1 episode, {recorded.num_frames} frames"
 
 
-PARTS = {"evaluate": evaluate, "record": record, "hil": hil}
+def device(work: pathlib.Path, options: argparse.Namespace) -> str:
+    """A device's commands reach an arm: it goes where the person says, and starts anew when told."""
+    from lerobot.robots import make_robot_from_config
+    from lerobot.teleoperators import make_teleoperator_from_config
+    from lerobot.teleoperators.utils import TeleopEvents
+
+    from mjxsim.compat import lerobot as plugin
+    from mjxsim.compat.lerobot import device as teleoperator
+    from mjxsim.teleop.devices import Command, Event
+
+    plugin.register()
+    from mjxsim.compat.lerobot.config_arms import SimSO101Config
+    from mjxsim.compat.lerobot.config_device import SimDeviceConfig
+
+    class Held:
+        """A person who pushes to the left and closes the gripper, then asks for another scene."""
+
+        name = "held"
+        command = Command(linear=(0.0, 1.0, 0.0), gripper="close")
+
+        def poll(self) -> Command:
+            return self.command
+
+        def messages(self) -> tuple[str, ...]:
+            return ()
+
+        def help(self) -> tuple[str, ...]:
+            return ("no keys",)
+
+        def close(self) -> None:
+            self.name = "closed"
+
+    held = Held()
+    teleoperator.make_device = lambda name: held
+    arm = make_robot_from_config(
+        SimSO101Config(id="device", task="reach", views=[], pacing="frames", calibration_dir=work)
+    )
+    teleop = make_teleoperator_from_config(SimDeviceConfig())
+    arm.connect()
+    teleop.connect()
+
+    def frames(count: int) -> dict:
+        for _ in range(count):
+            arm.get_observation()
+            arm.send_action(teleop.get_action())
+        return arm.get_observation()
+
+    start = arm.get_observation()
+    end = frames(30)
+    # The base's y is to the left, and an SO101's pan turns to the left with growing degrees.
+    assert end["shoulder_pan.pos"] > start["shoulder_pan.pos"] + 10.0, (start, end)
+    assert end["gripper.pos"] < 5.0 < 45.0 < start["gripper.pos"], (start, end)
+    held.command = Command(events=(Event.RESET, Event.SUCCESS))
+    teleop.get_action()
+    held.command = Command(intervene=True)
+    anew = frames(1)
+    assert abs(anew["shoulder_pan.pos"] - start["shoulder_pan.pos"]) < 8.0, (start, anew)
+    events = teleop.get_teleop_events()
+    assert events[TeleopEvents.SUCCESS] and events[TeleopEvents.IS_INTERVENTION], events
+    assert not teleop.get_teleop_events()[TeleopEvents.SUCCESS], "success is said once"
+    teleop.disconnect()
+    arm.disconnect()
+    assert held.name == "closed"
+    return f"pan {start['shoulder_pan.pos']:.1f} to {end['shoulder_pan.pos']:.1f} degrees"
+
+
+PARTS = {
+    "evaluate": evaluate,
+    "degrees": degrees,
+    "record": record,
+    "device": device,
+    "hil": hil,
+}
 
 
 def column(frames: list[dict], key: str, episode: int) -> np.ndarray:
@@ -210,7 +287,35 @@ def lerobot(script: str, *arguments: str, log: pathlib.Path, home: pathlib.Path)
         raise AssertionError(f"{script} failed, see {log}:\n{log.read_text()[-3000:]}")
 
 
-def act_policy(path: pathlib.Path) -> pathlib.Path:
+def lerobot_eval(
+    work: pathlib.Path, options: argparse.Namespace, name: str, policy: pathlib.Path, *more: str
+) -> dict:
+    """What lerobot-eval says of two episodes in two worlds at once."""
+    out = work / f"eval_{name}"
+    lerobot(
+        "lerobot_eval",
+        *discover("env"),
+        f"--policy.path={policy}",
+        "--policy.device=cpu",
+        "--env.type=mjxsim",
+        "--env.task=pick_cube",
+        "--env.robot=so100",
+        f"--env.height={HEIGHT}",
+        f"--env.width={WIDTH}",
+        f"--env.renderer={options.renderer}",
+        "--eval.batch_size=2",
+        "--eval.n_episodes=2",
+        f"--output_dir={out}",
+        *more,
+        log=work / f"eval_{name}.log",
+        home=work,
+    )
+    overall = json.loads((out / "eval_info.json").read_text())["overall"]
+    assert overall["n_episodes"] == 2, overall
+    return overall
+
+
+def act_policy(path: pathlib.Path, state: int, action: int) -> pathlib.Path:
     """A small ACT policy of random weights, as `save_pretrained` leaves it."""
     import torch
     from lerobot.configs.types import FeatureType, PolicyFeature
@@ -221,10 +326,10 @@ def act_policy(path: pathlib.Path) -> pathlib.Path:
     torch.manual_seed(0)
     picture = PolicyFeature(type=FeatureType.VISUAL, shape=(3, HEIGHT, WIDTH))
     images = {f"observation.images.{camera}": picture for camera in CAMERAS}
-    state = PolicyFeature(type=FeatureType.STATE, shape=(STATE,))
+    known = PolicyFeature(type=FeatureType.STATE, shape=(state,))
     config = ACTConfig(
-        input_features={"observation.state": state, **images},
-        output_features={"action": PolicyFeature(type=FeatureType.ACTION, shape=(ACTION,))},
+        input_features={"observation.state": known, **images},
+        output_features={"action": PolicyFeature(type=FeatureType.ACTION, shape=(action,))},
         chunk_size=10,
         n_action_steps=10,
         dim_model=32,
@@ -238,7 +343,7 @@ def act_policy(path: pathlib.Path) -> pathlib.Path:
     )
     ACTPolicy(config).save_pretrained(path)
     stats = {
-        name: plain(shape) for name, shape in (("action", ACTION), ("observation.state", STATE))
+        name: plain(shape) for name, shape in (("action", action), ("observation.state", state))
     }
     stats |= {name: plain(3, 1, 1) for name in images}
     for processor in make_act_pre_post_processors(config, stats):

@@ -9,6 +9,10 @@ Importing this package loads nothing of LeRobot's. LeRobot finds what is here in
 """
 
 import importlib
+import os
+
+# Read when JAX starts. A policy's torch needs room on the same GPU, most of which JAX would take.
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 _CONFIGS = ("config_env", "config_arms", "config_expert", "config_device")
 

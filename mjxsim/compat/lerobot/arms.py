@@ -27,47 +27,13 @@ def find(robot_id: str | None) -> "SimArm":
     """
     found = [arm for arm in _made if robot_id in (None, arm.id)]
     if len(found) != 1:
+        named = "" if robot_id is None else f" of id {robot_id!r}"
         raise RuntimeError(
-            f"a simulated teleoperator drives one simulated arm of its process: there are "
-            f"{len(found)}"
-            + ("" if robot_id is None else f" of id {robot_id!r}")
-            + "; use it with "
-            "--robot.type=mjxsim_so100 or mjxsim_so101, and --teleop.robot_id=... to choose"
+            f"a simulated teleoperator drives one simulated arm, and this process has "
+            f"{len(found)}{named}: use --robot.type=mjxsim_so100 or mjxsim_so101, and "
+            "--teleop.robot_id=... to choose"
         )
     return found[0]
-
-
-class SimBus:
-    """What LeRobot's recorder for human-in-the-loop learning asks of an arm's motor bus."""
-
-    def __init__(self, arm: "SimArm") -> None:
-        self._arm = arm
-        self.motors: dict[str, int] = {name: i for i, name in enumerate(JOINTS, 1)}
-
-    @property
-    def is_connected(self) -> bool:
-        """Whether the arm is."""
-        return self._arm.is_connected
-
-    def sync_read(self, register: str) -> dict[str, float]:
-        """`Present_Position` of every motor [degrees, and 0-100].
-
-        Raises:
-          ValueError: another register.
-        """
-        if register != "Present_Position":
-            raise ValueError(f"a simulated arm has the register Present_Position, not {register!r}")
-        return dict(zip(JOINTS, self._arm.read().tolist(), strict=True))
-
-    def sync_write(self, register: str, values: dict[str, float]) -> None:
-        """`Goal_Position` of every motor.
-
-        Raises:
-          ValueError: another register, or a motor is missing.
-        """
-        if register != "Goal_Position":
-            raise ValueError(f"a simulated arm has the register Goal_Position, not {register!r}")
-        self._arm.send_action({f"{name}.pos": float(v) for name, v in values.items()})
 
 
 class SimArm(Robot):
@@ -85,7 +51,6 @@ class SimArm(Robot):
         self.cameras: dict[str, tuple[int, int]] = dict.fromkeys(
             config.views, (config.height, config.width)
         )
-        self.bus = SimBus(self)
         self._frames = FrameClock(config.fps)
         self._connected = False
         self._ended: float | None = None  # when success or failure was first seen
@@ -125,11 +90,12 @@ class SimArm(Robot):
         if self._connected:
             raise DeviceAlreadyConnectedError(f"{self} is already connected")
         _log.info("%s: compiling %s", self, self.config.task)
-        # The world waits until now.
-        self.cell.start()
+        self.cell.start()  # the world has waited for this
         if calibrate and not self.is_calibrated:
             self.calibrate()
         self._connected = True
+        if self not in _made:
+            _made.append(self)
 
     @property
     def is_calibrated(self) -> bool:
@@ -189,7 +155,7 @@ class SimArm(Robot):
         _made.remove(self)
         if self.config.pacing == "wall" and self.cell.waited > 0.0:
             _log.warning(
-                "%s: the world waited %.1f s in which nobody looked; pacing 'frames' never does",
+                "%s: the world stood still for %.1f s in all, while nobody looked for long",
                 self,
                 self.cell.waited,
             )

@@ -18,6 +18,8 @@ from mjxsim.naming import unknown
 # LeRobot's names of what an environment shows; a picture is PIXELS + "." + camera until it is
 # nested for LeRobot.
 PIXELS, AGENT, SURROUNDINGS = "pixels", "agent_pos", "environment_state"
+# What LeRobot makes of them; its recorder of evaluations looks for these among the observations.
+FEATURES = {AGENT: "observation.state", SURROUNDINGS: "observation.environment_state"}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from gymnasium.vector.utils import batch_space
 
 from mjxsim.compat.lerobot.remote import MARK
 from mjxsim.compat.lerobot.spec import Shapes, WorldSpec, measure
-from mjxsim.compat.lerobot.view import AGENT, PIXELS, SURROUNDINGS, SeenEnv
+from mjxsim.compat.lerobot.view import AGENT, FEATURES, PIXELS, SURROUNDINGS, SeenEnv
 from mjxsim.envs.env import Observation
 from mjxsim.envs.gym_env import Info
 from mjxsim.envs.vector import BatchedVectorEnv
@@ -31,8 +31,8 @@ class Worlds(BatchedVectorEnv):
     """`num_envs` worlds stepped by one compiled program, as LeRobot asks for a VectorEnv.
 
     Observations are {"agent_pos": float32 (n, state), "pixels": {camera: uint8 (n, h, w, 3)}}, or
-    without cameras {"agent_pos", "environment_state"}. `infos["is_success"]` is there at every step
-    and reset.
+    without cameras {"agent_pos", "environment_state"}, and again under the names of `FEATURES`.
+    `infos["is_success"]` is there at every step and reset.
 
     Args:
       spec: which worlds.
@@ -54,7 +54,7 @@ class Worlds(BatchedVectorEnv):
         _started_in = os.getpid()
         env = SeenEnv.build(spec)
         super().__init__(env, num_envs, autoreset_mode=autoreset_mode, render_mode="rgb_array")
-        self.spec_ = spec
+        self.world_spec = spec
         self.shapes = env.shapes
         low, high = env.bounds
         self.single_action_space = spaces.Box(low, high, dtype=np.float32)
@@ -93,14 +93,14 @@ class Worlds(BatchedVectorEnv):
         return self.get_attr(name)
 
     def get_attr(self, name: str) -> tuple[Any, ...]:
-        """`_max_episode_steps`, `task`, `task_description` or `spec` of each world.
+        """`_max_episode_steps`, `task` or `task_description` of each world.
 
         Raises:
           AttributeError: another name.
         """
         known = {
             "_max_episode_steps": (self.shapes.episode_steps,) * self.num_envs,
-            "task": (self.spec_.task,) * self.num_envs,
+            "task": (self.world_spec.task,) * self.num_envs,
             "task_description": self._said,
         }
         if name not in known:
@@ -129,7 +129,7 @@ class Worlds(BatchedVectorEnv):
             if camera:
                 seen.setdefault(kind, {})[camera] = np.array(value)
             else:
-                seen[name] = np.array(value)
+                seen[name] = seen[FEATURES[name]] = np.array(value)
         return seen
 
 
@@ -215,7 +215,8 @@ def observation_space(spec: WorldSpec, shapes: Shapes) -> spaces.Dict:
     if spec.cameras:
         picture = spaces.Box(0, 255, (spec.height, spec.width, 3), np.uint8)
         found[PIXELS] = spaces.Dict(dict.fromkeys(spec.cameras, picture))
-    return spaces.Dict(found)
+    again = {FEATURES[name]: space for name, space in found.items() if name in FEATURES}
+    return spaces.Dict({**found, **again})
 
 
 def action_space(spec: WorldSpec, shapes: Shapes) -> spaces.Box:

@@ -4,19 +4,13 @@ LeRobot's `gym_manipulator` has `import gym_hil` and `gym.make("gym_hil/...")` w
 
     python -m lerobot.rl.gym_manipulator --env.discover_packages_path=mjxsim.compat.lerobot_hil ...
 
-it imports this package first: the ids under "gym_hil/" are then mjxsim's, and `import gym_hil`
-finds gym-hil where it is installed, else an empty module of that name. Nothing else imports this
-package, so that gym-hil stays what it is everywhere else.
+it imports this package first: the ids under "gym_hil/" are then mjxsim's, and gym-hil, which it
+looks for, is there: an empty module of that name where it is not installed. Nothing else imports
+this package, so that gym-hil stays what it is everywhere else.
 """
 
-import importlib.util
-import sys
-import types
-
+from mjxsim.compat.lerobot.stand_in import install
 from mjxsim.compat.registration import register
 
-_GYM_HIL = "gym_hil"
-
-if importlib.util.find_spec(_GYM_HIL) is None:
-    sys.modules[_GYM_HIL] = types.ModuleType(_GYM_HIL, "Stands in for gym-hil; see " + __name__)
 register(override=True)
+install()
