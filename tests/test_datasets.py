@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 
+import av
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -20,6 +21,7 @@ from mjxsim.datasets import (
     DatasetError,
     Feature,
     Source,
+    VideoConfig,
     Writer,
     features_of,
     observed,
@@ -130,6 +132,16 @@ def test_resuming_appends(recorded: pathlib.Path, tmp_path: pathlib.Path) -> Non
     with recordings.resume(root) as writer:
         recordings.save(writer, 4, 6)
     assert_episodes(root, (*LENGTHS, 4, 6))
+
+
+def test_resuming_keeps_the_codec(recorded: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """LeRobot joins files of one codec only."""
+    root = tmp_path / "more"
+    shutil.copytree(recorded, root)
+    with recordings.resume(root, video=VideoConfig(codec="av1")) as writer:
+        recordings.save(writer, 3, 4)
+    with av.open(str(root / f"videos/{CAMERA}/chunk-000/file-003.mp4")) as container:
+        assert container.streams.video[0].codec_context.name == "h264"
 
 
 def test_whole_episodes_and_discarded_ones(tmp_path: pathlib.Path) -> None:
