@@ -167,10 +167,9 @@ def run(config: RecordConfig, *, say: Callable[[str], None] = print) -> Collecte
                 noise=config.noise,
                 say=say,
             )
-    except BaseException:
+    finally:
         if not writer.committed:  # so that nothing is in the way of the next attempt
             shutil.rmtree(root)
-        raise
     share = done.succeeded / done.tried
     say(
         f"{done.kept} episodes, {done.frames} frames, in {done.seconds:.1f} s, of it compiling "

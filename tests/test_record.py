@@ -8,15 +8,20 @@ import shutil
 from collections.abc import Iterator
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from mjxsim import config as configs
 from mjxsim import record, replay
 from mjxsim.datasets import Dataset, Programs, Source
 from mjxsim.datasets.playback import replay as play
 from mjxsim.envs import Env
+from mjxsim.runs import Run
+
+ROOT = pathlib.Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -162,6 +167,42 @@ def test_cameras_are_recorded(tmp_path: pathlib.Path, capsys: pytest.CaptureFixt
     assert pictures.shape == (6, 64, 64, 3)
     assert pictures.std() > 10.0, "something is drawn"
     assert replay.main([str(root)]) == 0
+
+
+def test_policies_are_recorded(
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Of a run: its own task and control, and every episode where all are kept."""
+    config = configs.load(ROOT / "configs" / "pick_cube.py")
+    config = dataclasses.replace(
+        config, task_config=dataclasses.replace(config.task_config, episode_seconds=2.5)
+    )
+
+    def load(directory: pathlib.Path, **options: object) -> Run:
+        env = record.source_of(record.RecordConfig("pick_cube", config.task_config)).make()
+
+        def policy(observation: jax.Array) -> jax.Array:
+            return jnp.full((len(observation), env.action_size), 0.25)
+
+        return Run(directory, config, env, policy, 0)
+
+    monkeypatch.setattr(record.runs, "load", load)
+    root = str(tmp_path / "d")
+    words = ["--engine", "c", "--lanes", "3", "--policy", "runs/some", "--output-dir", root]
+    assert record.main([*words, "--episodes", "3"]) == 1
+    said = capsys.readouterr().out
+    assert "nothing was saved" in said
+    assert "only 0 of 3 episodes could be kept" in said
+    assert record.main([*words, "--episodes", "3", "--keep", "all"]) == 0
+    dataset = Dataset.open(root)
+    for e in dataset.episodes:
+        assert (dataset.frames(e.index)["action"] == 0.25).all()
+        assert not dataset.frames(e.index)["next.success"].any()
+        assert e.length == 50
+    assert record.main([*words, "--task", "reach"]) == 2
+    assert "--task reach is not that of runs/some, pick_cube" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
