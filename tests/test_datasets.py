@@ -229,19 +229,7 @@ def test_kill_between_any_two_files(
     What is on the disk between two of them is what a process that dies there leaves.
     """
     root = recordings.record(tmp_path / "d", (4, 3))
-    left: list[pathlib.Path] = []
-    replace = pathlib.Path.replace
-
-    def watched(self: pathlib.Path, target: pathlib.Path) -> pathlib.Path:
-        left.append(tmp_path / f"killed-{len(left)}")
-        shutil.copytree(root, left[-1])
-        return replace(self, target)
-
-    with recordings.resume(root) as writer:
-        monkeypatch.setattr(pathlib.Path, "replace", watched)
-        recordings.save(writer, 2, 5)
-        writer.flush()
-        monkeypatch.undo()
+    left = recordings.left_by_kills(root, tmp_path, monkeypatch)
     assert_episodes(root, (4, 3, 5))
     assert len(left) == 5, "a video, statistics, episodes, frames, info; no task is new"
     for killed in left:
