@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 import av
 import numpy as np
 from av.error import FFmpegError
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from mjxsim.datasets.errors import wrong
@@ -104,6 +105,7 @@ class Decoder:
     def __init__(self, path: pathlib.Path, shape: tuple[int, ...]) -> None:
         """Opens `path`. Raises DatasetError: it is no video of pictures of `shape`."""
         self.path = path
+        self._to_rgb = VideoReformatter()
         try:
             self._container = av.open(str(path))
         except (OSError, ValueError, FFmpegError) as error:
@@ -114,6 +116,7 @@ class Decoder:
         self._stream = self._container.streams.video[0]
         try:
             self._stream.thread_type = "NONE"  # threads would only fill up for a few frames
+            self._stream.codec_context.thread_count = 1
             size = (self._stream.height, self._stream.width)
         except AttributeError as error:  # which PyAV has only where it knows the codec
             self._container.close()
@@ -153,7 +156,8 @@ class Decoder:
                 if now > times[done] + tolerance:
                     break
                 if picture is None:
-                    picture = frame.to_ndarray(format="rgb24")
+                    # `frame.to_ndarray("rgb24")` would prepare the conversion for every frame anew.
+                    picture = self._to_rgb.reformat(frame, format="rgb24").to_ndarray()
                 out[done] = picture
                 done += 1
             if done == len(times):
