@@ -12,6 +12,7 @@ Ctrl-C. Whatever stops it, the dataset keeps every episode that was written.
 
 import dataclasses
 import pathlib
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 
@@ -151,20 +152,24 @@ def run(config: RecordConfig, *, say: Callable[[str], None] = print) -> Collecte
                 f"{root} exists already: add --resume to append to it, or choose another "
                 "--output-dir"
             ) from error
-    with writer:
-        # Not the starts that are in the dataset already.
-        key = jax.random.fold_in(jax.random.key(config.seed), writer.episodes)
-        done = collect(
-            env,
-            policy,
-            writer,
-            episodes=config.episodes,
-            lanes=config.lanes,
-            key=key,
-            keep=config.keep,
-            noise=config.noise,
-            say=say,
-        )
+    try:
+        with writer:
+            # Not the starts that are in the dataset already.
+            key = jax.random.fold_in(jax.random.key(config.seed), writer.episodes)
+            done = collect(
+                env,
+                policy,
+                writer,
+                episodes=config.episodes,
+                lanes=config.lanes,
+                key=key,
+                keep=config.keep,
+                noise=config.noise,
+                say=say,
+            )
+    finally:
+        if not writer.committed:  # so that nothing is in the way of the next attempt
+            shutil.rmtree(root)
     share = done.succeeded / done.tried
     say(
         f"{done.kept} episodes, {done.frames} frames, in {done.seconds:.1f} s, of it compiling "

@@ -1,10 +1,11 @@
-"""What tests of datasets share: a small recording, and a script that records until it is killed."""
+"""What tests of datasets share: a small recording, and what kills leave of one."""
 
 import pathlib
-from collections.abc import Iterator
+import shutil
 from typing import Any
 
 import numpy as np
+import pytest
 
 from mjxsim.datasets import Feature, VideoConfig, Writer
 
@@ -72,5 +73,23 @@ def record(root: pathlib.Path, lengths: tuple[int, ...], *, blind: bool = False)
     return root
 
 
-def lines(error: BaseException) -> Iterator[str]:
-    return iter(str(error).splitlines())
+def left_by_kills(
+    root: pathlib.Path, folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> list[pathlib.Path]:
+    """Adds an episode of 5 frames to a dataset of 2; what was on the disk before each rename of it.
+
+    That is what a process leaves that dies there.
+    """
+    left: list[pathlib.Path] = []
+    replace = pathlib.Path.replace
+
+    def watched(self: pathlib.Path, target: pathlib.Path) -> pathlib.Path:
+        left.append(folder / f"killed-{len(left)}")
+        shutil.copytree(root, left[-1])
+        return replace(self, target)
+
+    with resume(root) as writer, monkeypatch.context() as patch:
+        patch.setattr(pathlib.Path, "replace", watched)
+        save(writer, 2, 5)
+        writer.flush()
+    return left

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 
+import av
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -20,6 +21,7 @@ from mjxsim.datasets import (
     DatasetError,
     Feature,
     Source,
+    VideoConfig,
     Writer,
     features_of,
     observed,
@@ -132,6 +134,16 @@ def test_resuming_appends(recorded: pathlib.Path, tmp_path: pathlib.Path) -> Non
     assert_episodes(root, (*LENGTHS, 4, 6))
 
 
+def test_resuming_keeps_the_codec(recorded: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """LeRobot joins files of one codec only."""
+    root = tmp_path / "more"
+    shutil.copytree(recorded, root)
+    with recordings.resume(root, video=VideoConfig(codec="av1")) as writer:
+        recordings.save(writer, 3, 4)
+    with av.open(str(root / f"videos/{CAMERA}/chunk-000/file-003.mp4")) as container:
+        assert container.streams.video[0].codec_context.name == "h264"
+
+
 def test_whole_episodes_and_discarded_ones(tmp_path: pathlib.Path) -> None:
     with recordings.create(tmp_path / "d", blind=True) as writer:
         writer.discard_episode()  # there is none
@@ -217,19 +229,7 @@ def test_kill_between_any_two_files(
     What is on the disk between two of them is what a process that dies there leaves.
     """
     root = recordings.record(tmp_path / "d", (4, 3))
-    left: list[pathlib.Path] = []
-    replace = pathlib.Path.replace
-
-    def watched(self: pathlib.Path, target: pathlib.Path) -> pathlib.Path:
-        left.append(tmp_path / f"killed-{len(left)}")
-        shutil.copytree(root, left[-1])
-        return replace(self, target)
-
-    with recordings.resume(root) as writer:
-        monkeypatch.setattr(pathlib.Path, "replace", watched)
-        recordings.save(writer, 2, 5)
-        writer.flush()
-        monkeypatch.undo()
+    left = recordings.left_by_kills(root, tmp_path, monkeypatch)
     assert_episodes(root, (4, 3, 5))
     assert len(left) == 5, "a video, statistics, episodes, frames, info; no task is new"
     for killed in left:

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import subprocess
+from typing import Any
 
 import pytest
 
@@ -26,6 +27,27 @@ def version() -> str:
     return "0.4" if done.stdout.startswith("0.4") else "0.6"
 
 
+def accepted(*words: str) -> list[dict[str, Any]]:
+    """What the script says, step by step."""
+    done = subprocess.run(
+        [PYTHON, str(SCRIPT), *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+
+
+@needs_lerobot
+def test_lerobot_loads_what_a_kill_leaves(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever files of a commit are in place already."""
+    root = recordings.record(tmp_path / "d", (4, 3))
+    left = recordings.left_by_kills(root, tmp_path, monkeypatch)
+    for said in accepted("--load", *map(str, left)):
+        assert said["episodes"] == 2
+        assert said["frames"] in (7, 12)
+
+
 @needs_lerobot
 def test_lerobot_loads_trains_resumes_merges_and_deletes(tmp_path: pathlib.Path) -> None:
     root = tmp_path / "ours"
@@ -37,12 +59,7 @@ def test_lerobot_loads_trains_resumes_merges_and_deletes(tmp_path: pathlib.Path)
         recordings.save(writer, 3, 10)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    done = subprocess.run(
-        [PYTHON, str(SCRIPT), str(root), str(scratch)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    steps = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    said = {s.pop("step"): s for s in steps}
+    said = {s.pop("step"): s for s in accepted(str(root), str(scratch))}
     assert said["load"] == {"episodes": 4, "frames": 40, "tasks": sorted(recordings.TASKS)}
     assert len(said["train"]["losses"]) == 2
     assert said["resume"]["frames"] == 50

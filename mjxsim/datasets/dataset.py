@@ -68,6 +68,13 @@ class Dataset:
         self.info = info
         self.tasks = tasks
         self.episodes = episodes
+        self._in_file: dict[Place, list[Episode]] = {}
+        self._row: list[int] = []  # of each episode's first frame among those in its file
+        for e in episodes:
+            others = self._in_file.setdefault(e.data, [])
+            last = others[-1].index if others else None
+            self._row.append(0 if last is None else self._row[last] + episodes[last].length)
+            others.append(e)
         self._files: collections.OrderedDict[Place, dict[str, np.ndarray]] = (
             collections.OrderedDict()
         )
@@ -153,8 +160,7 @@ class Dataset:
         e = self.episodes[episode]
         wanted = self.features if features is None else features
         columns = self.columns(e.data)
-        before = sum(o.length for o in self._in_file(e.data) if o.index < e.index)
-        rows = slice(before, before + e.length)
+        rows = slice(self._row[episode], self._row[episode] + e.length)
         return {
             name: self.pictures(episode, name, np.arange(e.length))
             if self.features[name].is_video
@@ -213,11 +219,8 @@ class Dataset:
                 self._files.popitem(last=False)
         return columns
 
-    def _in_file(self, place: Place) -> list[Episode]:
-        return [e for e in self.episodes if e.data == place]
-
     def _read(self, place: Place) -> dict[str, np.ndarray]:
-        path, episodes = self.info.data_file(place), self._in_file(place)
+        path, episodes = self.info.data_file(place), self._in_file[place]
         table = tables.read(path, list(self.info.columns))
         index = tables.integers(path, table, "episode_index")
         table = table.filter(pa.array(index < len(self.episodes)))

@@ -4,11 +4,11 @@ import dataclasses
 import json
 import pathlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from mjxsim.datasets.errors import wrong
 from mjxsim.datasets.features import BOOKKEEPING, Feature
-from mjxsim.datasets.video import VideoConfig
+from mjxsim.datasets.video import Codec, VideoConfig
 from mjxsim.naming import unknown
 
 VERSION = "v3.0"
@@ -83,6 +83,15 @@ class Info:
             "splits": {"train": f"0:{episodes}"},
         }
         return dataclasses.replace(self, total_episodes=episodes, total_frames=frames, raw=raw)
+
+    def same_codec(self, video: VideoConfig) -> VideoConfig:
+        """`video` with the codec that the dataset's videos have, where that is one of ours."""
+        for name in self.videos:
+            said = self.raw["features"][name].get("info")
+            codec = said.get("video.codec") if isinstance(said, dict) else None
+            if codec in get_args(Codec):
+                return dataclasses.replace(video, codec=codec)
+        return video
 
     def to_text(self) -> str:
         return json.dumps(self.raw, indent=4) + "\n"

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-_DRAWS = 65_536  # choices of a dataset that are drawn at once
+_DRAWS = 65_536  # choices of a dataset that are drawn at once, at most
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,12 +45,13 @@ class Order:
         left = [np.empty(0, np.int64) for _ in self.lengths]
         epochs = [0] * len(self.lengths)
         edges = jnp.asarray(np.cumsum(shares)[:-1], jnp.float32)
+        draws = min(_DRAWS, max(256, sum(self.lengths)))
         chunk = 0
         while True:
             draw_key = jax.random.fold_in(jax.random.fold_in(self.key, len(self.lengths)), chunk)
-            drawn = jax.random.uniform(draw_key, (_DRAWS,))
+            drawn = jax.random.uniform(draw_key, (draws,))
             which = np.asarray(jnp.searchsorted(edges, drawn, side="right"), np.int64)
-            frame = np.empty(_DRAWS, np.int64)
+            frame = np.empty(draws, np.int64)
             for i, count in enumerate(np.bincount(which, minlength=len(self.lengths))):
                 while len(left[i]) < count:
                     more = self._permutation(self.lengths[i], i, epochs[i])

@@ -8,7 +8,7 @@ import numpy as np
 from mjxsim.datasets.dataset import Dataset
 from mjxsim.datasets.video import Decoder
 
-_OPEN = 16  # videos that a thread keeps open
+_OPEN = 128  # videos that a thread keeps open; opening one costs as much as several pictures
 _GAP = 8  # frames between two that are wanted, from which on seeking is cheaper than decoding
 
 _Clip = tuple[int, str]  # episode, feature

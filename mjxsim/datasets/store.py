@@ -59,8 +59,8 @@ class Store:
         self._schema = tables.episodes_schema(info.features, truths)
         self._data_place = self._episodes_place = _FIRST
         self._video_places = dict.fromkeys(info.videos, _FIRST)
-        self._data: list[pa.Table] = []  # what is in the file that has room
-        self._rows: list[dict[str, Any]] = []
+        self._data: pa.Table | None = None  # what is in the file that has room
+        self._rows: pa.Table | None = None
         self._source: str | None = None  # of the last episode that was there
 
     @property
@@ -153,12 +153,11 @@ class Store:
           OSError: a file cannot be written; the dataset is as it was.
         """
         tasks = list(dict.fromkeys([*self.tasks, *(e.task for e in episodes)]))
-        data, rows = list(self._data), list(self._rows)
         data_place, episodes_place = self._data_place, self._episodes_place
-        if not data or sum(t.nbytes for t in data) > _DATA_BYTES:
-            data, data_place = [], infos.next_place(data_place)
-        if not rows or len(rows) >= _EPISODE_ROWS:
-            rows, episodes_place = [], infos.next_place(episodes_place)
+        data = [] if self._data is None or self._data.nbytes > _DATA_BYTES else [self._data]
+        rows = [] if self._rows is None or len(self._rows) >= _EPISODE_ROWS else [self._rows]
+        data_place = data_place if data else infos.next_place(data_place)
+        episodes_place = episodes_place if rows else infos.next_place(episodes_place)
         video_places, stats, info = dict(self._video_places), self.stats, self.info
         staged = _Staged(self.scratch)
         for e in episodes:
@@ -180,7 +179,7 @@ class Store:
                     field = f"stats/{name}/{statistic}"
                     truth = self._schema.field(field).type == pa.list_(pa.bool_())
                     row[field] = (value > 0 if truth else value).tolist()
-            rows.append(row)
+            rows.append(pa.Table.from_pylist([row], schema=self._schema))
             totals = info.total_episodes + 1, info.total_frames + e.length, len(tasks)
             info = info.with_totals(*totals)
 
@@ -192,11 +191,13 @@ class Store:
         staged.text(info.root / infos.STATS, statistics.to_text(stats))
         # LeRobot reads whole folders. An episode in meta/ that has no frames yet does no harm
         # there; frames without an episode do.
-        staged.table(meta, pa.Table.from_pylist(rows, schema=self._schema))
-        staged.table(info.data_file(data_place), pa.concat_tables(data))
+        meta_table, data_table = (pa.concat_tables(t).combine_chunks() for t in (rows, data))
+        staged.table(meta, meta_table)
+        staged.table(info.data_file(data_place), data_table)
         staged.text(info.path, info.to_text())
         staged.publish()
-        self.info, self.tasks, self.stats, self._data, self._rows = info, tasks, stats, data, rows
+        self.info, self.tasks, self.stats = info, tasks, stats
+        self._data, self._rows = data_table, meta_table
         self._data_place, self._episodes_place = data_place, episodes_place
         self._video_places = video_places
 

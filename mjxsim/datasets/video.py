@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 import av
 import numpy as np
 from av.error import FFmpegError
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from mjxsim.datasets.errors import wrong
@@ -19,7 +20,8 @@ Codec = Literal["h264", "av1"]
 # By codec: the encoder in PyAV's own ffmpeg, and what makes it quick.
 _ENCODERS: dict[str, tuple[str, dict[str, str]]] = {
     "h264": ("libx264", {"preset": "ultrafast"}),
-    "av1": ("libsvtav1", {"preset": "10", "svtav1-params": "lp=1"}),  # lp: of its own threads
+    # One thread of its own, and no filter that mixes pictures of neighbouring times.
+    "av1": ("libsvtav1", {"preset": "8", "svtav1-params": "lp=1:enable-tf=0"}),
 }
 os.environ.setdefault("SVT_LOG", "1")  # libsvtav1 says its settings on stderr otherwise
 
@@ -29,12 +31,12 @@ class VideoConfig:
     """How pictures are encoded.
 
     AV1 is LeRobot's default: its own recordings and ours then join in one file when datasets are
-    merged, which files of two codecs do not. It is also the smaller, and decodes as fast
+    merged, which files of two codecs do not. H.264 is encoded much faster, at twice the size
     (docs/datasets.md has the measurement).
     """
 
     codec: Codec = "av1"
-    crf: int = 30  # constant quality; lower is better and larger
+    crf: int = 23  # constant quality; lower is better and larger
     gop: int = 2  # pictures from one that stands alone to the next; few make random access quick
 
     def __post_init__(self) -> None:
@@ -103,6 +105,7 @@ class Decoder:
     def __init__(self, path: pathlib.Path, shape: tuple[int, ...]) -> None:
         """Opens `path`. Raises DatasetError: it is no video of pictures of `shape`."""
         self.path = path
+        self._to_rgb = VideoReformatter()
         try:
             self._container = av.open(str(path))
         except (OSError, ValueError, FFmpegError) as error:
@@ -113,6 +116,7 @@ class Decoder:
         self._stream = self._container.streams.video[0]
         try:
             self._stream.thread_type = "NONE"  # threads would only fill up for a few frames
+            self._stream.codec_context.thread_count = 1
             size = (self._stream.height, self._stream.width)
         except AttributeError as error:  # which PyAV has only where it knows the codec
             self._container.close()
@@ -152,7 +156,8 @@ class Decoder:
                 if now > times[done] + tolerance:
                     break
                 if picture is None:
-                    picture = frame.to_ndarray(format="rgb24")
+                    # `frame.to_ndarray("rgb24")` would prepare the conversion for every frame anew.
+                    picture = self._to_rgb.reformat(frame, format="rgb24").to_ndarray()
                 out[done] = picture
                 done += 1
             if done == len(times):

@@ -110,6 +110,9 @@ class Writer:
     ) -> Self:
         """The dataset in `root`, to add episodes to; arguments as for `create`.
 
+        Pictures are encoded by the codec that the dataset has, whatever `video` says: LeRobot joins
+        files of one codec only.
+
         Raises:
           DatasetError: there is none, it is broken, another process writes to it, or its rate,
             robot, features or task are others.
@@ -123,7 +126,7 @@ class Writer:
         except BaseException:
             store.close()
             raise
-        return cls(store, source, video)
+        return cls(store, source, store.info.same_codec(video))
 
     @property
     def root(self) -> pathlib.Path:

@@ -1,6 +1,7 @@
 """The real LeRobot reads, trains on, continues, merges and cuts a dataset that mjxsim wrote.
 
     lerobot-env/bin/python tests/lerobot/acceptance.py DATASET SCRATCH
+    lerobot-env/bin/python tests/lerobot/acceptance.py --load DATASET ...
 
 Run by an interpreter that has LeRobot (see requirements.txt); mjxsim is not imported here. Prints a
 line of JSON for each step, and ends at the first that goes wrong.
@@ -156,4 +157,8 @@ def main(given: pathlib.Path, scratch: pathlib.Path) -> None:
 
 
 if __name__ == "__main__":
-    main(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))
+    if sys.argv[1] == "--load":
+        for path in sys.argv[2:]:
+            read_every_frame("load", pathlib.Path(path))
+    else:
+        main(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))
