@@ -115,6 +115,7 @@ class Loop:
             state, seen = self._lanes.step(state, self._lanes.orders(want, restart=restart))
         if self._draw:
             jax.block_until_ready(self._draw(seen))
+        self._lanes.episode_key(0)
         return jax.block_until_ready(state)
 
     def _run(self, state: State, showing: Showing) -> None:

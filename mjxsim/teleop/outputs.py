@@ -47,13 +47,18 @@ def open_recorder(config: TeleopConfig, root: pathlib.Path, built: Worlds) -> Re
 
 
 def open_sinks(config: TeleopConfig, built: Worlds, device: Device) -> list[Sink]:
-    """Who looks, beside the window.
+    """Who looks, beside the window; `device` is what the person holds, as `make_device` made it.
 
     Raises:
       RuntimeError: what is needed is not installed.
     """
     model = built.env.engine.model
     sinks: list[Sink] = []
+    if config.device == "browser":
+        from mjxsim.teleop.devices.browser import BrowserDevice
+
+        assert isinstance(device, BrowserDevice), "the page that steers shows the session too"
+        sinks.append(device)
     if config.rerun or config.rerun_file is not None:
         from mjxsim.teleop.rerun_log import RerunSink
 
