@@ -1,4 +1,4 @@
-"""Whole sessions on a batch of three lanes, on a clock that does not wait."""
+"""Whole sessions on a batch of lanes, on a clock that does not wait."""
 
 import contextlib
 import dataclasses
@@ -26,7 +26,8 @@ from mjxsim.teleop.loop import Loop, Report
 from mjxsim.teleop.recording import EXTRAS
 from mjxsim.teleop.session import Rules
 
-LANES, DT = 3, 0.05
+# Eight, for code is vectorized by eight: what is rounded differently then must not matter.
+LANES, DT = 8, 0.05
 CAMERAS = ("front", "wrist")
 UP = Command(linear=(0.0, 0.0, 1.0))
 
@@ -182,12 +183,13 @@ def test_others_follow_their_driver_and_end_by_themselves(expert_lanes: Lanes) -
         orders = expert_lanes.orders(want, lane=1, steer=step >= 5, keep=step >= 5)
         state, seen = expert_lanes.step(state, orders)
         lifted |= np.asarray(state.obs[:, cube][:, 2]) > 0.08
-    assert lifted.tolist() == [True, False, True]
+    assert lifted.tolist() == [lane != 1 for lane in range(LANES)]
     assert int(seen.step_count) == 50, "the person's lane is not restarted"
     limit = expert_lanes.env.task.config.episode_steps
     for _ in range(limit - 50 + 5):
         state, seen = expert_lanes.step(state, expert_lanes.orders(want, lane=1))
-    assert np.asarray(state.step_count).tolist() == [5, limit + 5, 5]
+    steps = [limit + 5 if lane == 1 else 5 for lane in range(LANES)]
+    assert np.asarray(state.step_count).tolist() == steps
 
 
 def test_freezing_waits_and_restarting_begins_anew(held_lanes: Lanes) -> None:
@@ -200,10 +202,9 @@ def test_freezing_waits_and_restarting_begins_anew(held_lanes: Lanes) -> None:
         state, seen = held_lanes.step(state, held_lanes.orders(want, lane=2, freeze=True))
     assert int(seen.step_count) == 0
     np.testing.assert_array_equal(seen.obs, first.obs)
-    assert (
-        np.asarray(state.step_count)[:2].tolist()
-        == (np.asarray(before.step_count)[:2] + 4).tolist()
-    )
+    others = np.arange(LANES) != 2
+    passed = np.asarray(state.step_count) - np.asarray(before.step_count)
+    assert (passed[others] == 4).all()
     state, again = held_lanes.step(state, held_lanes.orders(want, lane=2, restart=True, number=5))
     np.testing.assert_array_equal(again.obs, first.obs)
     state, other = held_lanes.step(state, held_lanes.orders(want, lane=2, restart=True, number=6))
@@ -334,7 +335,7 @@ def test_taking_over_and_handing_back(expert_lanes: Lanes) -> None:
     # The first step only begins the episode; nobody is asked before.
     assert steering == [False] * 11 + [True] * 10 + [False] * 9
     assert album.frames[-1].status.lane == 1
-    assert said[:3] == ["you steer", "expert steers", "lane 2 of 3"]
+    assert said[:3] == ["you steer", "expert steers", "lane 2 of 8"]
 
 
 def test_interventions_are_recorded(expert_lanes: Lanes) -> None:

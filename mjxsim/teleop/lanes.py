@@ -165,8 +165,15 @@ def _step(
     after = reset_done(env, after, ended)
 
     def restarted(state: State) -> State:
-        fresh = env.start(jax.random.fold_in(starts, orders.number))
-        return jax.tree.map(lambda all_, one: all_.at[lane].set(one), state, fresh)
+        # All lanes from one key, for vectorized code rounds differently at another width, and a
+        # replay starts a batch.
+        key = jax.random.fold_in(starts, orders.number)
+        fresh = jax.vmap(env.start)(jnp.broadcast_to(key, lanes.shape))
+        return jax.tree.map(
+            lambda old, new: jnp.where(mine.reshape((-1,) + (1,) * (new.ndim - 1)), new, old),
+            state,
+            fresh,
+        )
 
     after = jax.lax.cond(orders.restart, restarted, lambda state: state, after)
     after = jax.vmap(env.look)(after)

@@ -18,8 +18,12 @@ def open_recorder(config: TeleopConfig, root: pathlib.Path, built: Worlds) -> Re
         or robot.
       OSError: there is something in `root`, and resuming was not asked for.
     """
-    from mjxsim import datasets
-
+    try:
+        from mjxsim import datasets
+    except ImportError as error:
+        raise RuntimeError(
+            'a dataset needs pyarrow: python -m pip install "mjxsim[datasets]"'
+        ) from error
     env = built.seeing
     rate = 1.0 / env.task.config.control_dt
     fps = round(rate)
