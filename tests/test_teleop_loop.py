@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import pathlib
+import re
 from collections.abc import Mapping, Sequence
 
 import jax
@@ -12,12 +13,14 @@ import numpy as np
 import pytest
 
 import mjxsim
+from mjxsim.config import flags_of
 from mjxsim.envs import CameraConfig, Env
 from mjxsim.teleop import mapping
 from mjxsim.teleop.__main__ import main, parse
 from mjxsim.teleop.build import observation_names
 from mjxsim.teleop.config import TeleopConfig
 from mjxsim.teleop.devices import Command, Event
+from mjxsim.teleop.devices.keymap import KEYBOARD
 from mjxsim.teleop.devices.scripted import Scripted
 from mjxsim.teleop.eyes import drawer
 from mjxsim.teleop.frame import Frame
@@ -463,3 +466,15 @@ def test_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
         parse(["--help"])
     shown = capsys.readouterr().out
     assert all(flag in shown for flag in ("--device", "--output-dir", "--resume", "--others"))
+
+
+def test_the_page_runs_and_its_flags_exist(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (pathlib.Path(__file__).parents[1] / "docs" / "teleop.md").read_text("utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.M)
+    exec(compile(code, "docs/teleop.md", "exec"), {"__name__": "docs"})
+    out = capsys.readouterr().out
+    assert "you steer" in out and "20 control steps" in out
+    known = set(flags_of(TeleopConfig()))
+    assert {flag.rstrip(".") for flag in re.findall(r"--[a-z][a-z.-]*", page)} <= known
+    (keys,) = re.findall(r"^```json\n(.*?)^```", page, re.DOTALL | re.M)
+    assert set(json.loads(keys)) <= set(KEYBOARD)
