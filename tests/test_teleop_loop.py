@@ -215,8 +215,8 @@ def test_freezing_waits_and_restarting_begins_anew(held_lanes: Lanes) -> None:
 
 
 SCRIPT = [
-    at(0.1, linear=(1.0, 0.5, -1.0)),
-    at(0.3, linear=(0.0, 0.0, 1.0), gripper="close"),
+    at(0.1, linear=(1.0, 0.5, -1.0), angular=(0.0, 0.0, 0.7)),
+    at(0.3, linear=(0.0, 0.0, 1.0), angular=(0.0, 0.0, -0.4), gripper="close"),
     at(0.5, Event.SUCCESS, linear=(0.0, -1.0, 0.5)),
     at(0.7, Event.RERECORD, linear=(-1.0, 0.0, 0.0)),
     at(0.9, Event.FAILURE),
@@ -254,10 +254,10 @@ def test_what_is_recorded(recorded: tuple[Notebook, list[str]], env: Env) -> Non
 
 
 def test_a_recording_replays_bit_for_bit(recorded: tuple[Notebook, list[str]], blind: Env) -> None:
-    """From the stored key and actions, in a program of its own, every observation is the same."""
+    """From the stored key and actions every observation is the same; the others need not be."""
     notebook, _ = recorded
-    reset = mjxsim.jit(jax.vmap(blind.reset))
-    step = mjxsim.jit(jax.vmap(blind.step))
+    reset = mjxsim.jit(jax.vmap(blind.start))
+    step = mjxsim.jit(jax.vmap(blind.advance))
     for episode in notebook.saved:
         keys = jnp.tile(jnp.asarray(episode["key"]), (episode["lanes"], 1))
         state = reset(jax.random.wrap_key_data(keys))
