@@ -7,6 +7,7 @@ from mjxsim.teleop.build import Worlds
 from mjxsim.teleop.config import TeleopConfig
 from mjxsim.teleop.devices import Device
 from mjxsim.teleop.frame import Sink
+from mjxsim.teleop.priority import lowered
 from mjxsim.teleop.recording import EXTRAS, Recorder
 
 
@@ -47,7 +48,10 @@ def open_recorder(config: TeleopConfig, root: pathlib.Path, built: Worlds) -> Re
     )
     opened = datasets.Writer.resume if config.resume else datasets.Writer.create
     features = datasets.features_of(env, extras=EXTRAS)
-    return opened(root, features, fps=fps, robot_type=env.robot.name, source=source)
+    # Encoders start threads of their own, which would compete with the control thread.
+    return lowered(
+        lambda: opened(root, features, fps=fps, robot_type=env.robot.name, source=source)
+    )
 
 
 def open_sinks(config: TeleopConfig, built: Worlds, device: Device) -> list[Sink]:
