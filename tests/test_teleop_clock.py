@@ -1,10 +1,14 @@
 """The deadline scheduler, on a clock that the test moves."""
 
 import dataclasses
+import os
+import sys
+import threading
 
 import numpy as np
 import pytest
 
+from mjxsim.teleop import priority
 from mjxsim.teleop.clock import LATE, MAX_BEHIND, Clock, valid_rate
 
 
@@ -143,3 +147,28 @@ def test_other_rates_are_answered_with_the_nearest(rate: float, near: str) -> No
 def test_rates_that_are_none(rate: float) -> None:
     with pytest.raises(ValueError, match="positive"):
         valid_rate(rate, 0.005)
+
+
+def test_what_works_in_the_background_gives_way() -> None:
+    if sys.platform != "linux":
+        pytest.skip("a thread has a priority of its own on Linux only")
+
+    def nice() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    def child() -> int:
+        found: list[int] = []
+        thread = threading.Thread(target=lambda: found.append(nice()))
+        thread.start()
+        thread.join()
+        return found[0]
+
+    before = nice()
+    assert priority.lowered(child) == max(before, 10)
+    assert nice() == before
+    with pytest.raises(ValueError, match="as it was"):
+        priority.lowered(lambda: _fail("as it was"))
+
+
+def _fail(text: str) -> None:
+    raise ValueError(text)

@@ -86,7 +86,9 @@ class Session:
     def screenshot(self, window: str, name: str) -> np.ndarray:
         """What is in a window, uint8 (height, width, 3)."""
         path = self._folder / f"{name}.ppm"
-        subprocess.run(["import", "-window", window, str(path)], env=self._env, check=True)
+        subprocess.run(
+            ["import", "-window", window, "-depth", "8", str(path)], env=self._env, check=True
+        )
         import pygame
 
         return np.swapaxes(pygame.surfarray.array3d(pygame.image.load(str(path))), 0, 1)

@@ -83,13 +83,13 @@ def run(config: TeleopConfig) -> int:
             options=build.device_options(config, built.env),
         )
         stack.callback(device.close)
+        sinks = open_sinks(config, built, device)
         if events is not None and config.device != "keyboard":
             device = WithKeys(device, make_device("keyboard", events=events))
         recorder = None
         if config.output_dir is not None:
             recorder = open_recorder(config, config.output_dir, built)
             stack.callback(recorder.close)
-        sinks = open_sinks(config, built, device)
         window = None
         if events is not None:
             window = Window(events, built.cameras, device.help())

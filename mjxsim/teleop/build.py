@@ -147,7 +147,9 @@ def _environment(
     task_config = dataclasses.replace(task_config, control_dt=1.0 / rate, episode_seconds=seconds)
     cameras = None
     if pictures and config.cameras:
-        cameras = CameraConfig(names=config.cameras, height=config.size, width=config.size)
+        cameras = CameraConfig(
+            names=config.cameras, height=config.size, width=config.size, shadows=config.shadows
+        )
     env = make(
         task,
         spec,

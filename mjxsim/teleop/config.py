@@ -42,6 +42,8 @@ class TeleopConfig:
     """What is seen and recorded; nothing after the flag for none."""
     size: int = 128
     """Height and width of the pictures [pixels]."""
+    shadows: bool = True
+    """Draw shadows; without them a picture costs less."""
     speeds: Speeds = dataclasses.field(default_factory=Speeds)
     """How fast a device at its end moves the robot."""
     episode_seconds: float | None = 60.0

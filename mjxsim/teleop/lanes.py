@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mjxsim.envs import Env, State, reset_batch
+from mjxsim import physics as engines
+from mjxsim.envs import Env, State, Transition, reset_batch
 from mjxsim.envs.autoreset import reset_done
 from mjxsim.naming import unknown
 from mjxsim.physics import PhysicsState
@@ -57,14 +58,33 @@ class Seen(flax.struct.PyTreeNode):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Lanes:
-    """A batch of worlds and who drives them. Build one with `Lanes.build`."""
+    """A batch of worlds and who drives them. Build one with `Lanes.build`.
+
+    A step is four programs, for what is vectorized and compiled together is rounded together: a
+    start and a step of the physics are the very programs of `jit(vmap(env.start))` and
+    `jit(vmap(env.advance))` at this width, so that a recording plays again to the last bit.
+    """
 
     env: Env
     num: int
     driver: DriverName
     begin: Callable[[], State]
-    step: Callable[[State, Orders], tuple[State, Seen]]
-    episode_key: Callable[[int], np.ndarray]  # uint32 key data from which episode `number` starts
+    _act: Callable[[State, Orders], jax.Array]
+    _start: Callable[[jax.Array], State]
+    _advance: Callable[[State, jax.Array], tuple[State, Transition]]
+    _settle: Callable[[State, State, State, Transition, Orders], tuple[State, Seen]]
+    _keys: Callable[[_Array], jax.Array]  # of an episode's number, the same one for every lane
+
+    def step(self, state: State, orders: Orders) -> tuple[State, Seen]:
+        """One control step of all lanes. Nothing is waited for."""
+        action = self._act(state, orders)
+        after, transition = self._advance(state, action)
+        fresh = self._start(self._keys(orders.number)) if bool(orders.restart) else after
+        return self._settle(state, after, fresh, transition, orders)
+
+    def episode_key(self, number: int) -> np.ndarray:
+        """The data of the key that episode `number` starts from, uint32 (n,)."""
+        return np.asarray(jax.random.key_data(self._keys(np.array(number, np.uint32))))[0]
 
     @classmethod
     def build(
@@ -98,13 +118,20 @@ class Lanes:
             raise ValueError(f"lanes must be at least 1, got {num}")
         drive, feel = _driver(env, driver, policy), speeds or Speeds()
         starts, others = jax.random.split(jax.random.fold_in(jax.random.key(seed), first_episode))
-        moving = env.jit(lambda state, orders: _step(env, drive, feel, starts, state, orders))
-
-        def episode_key(number: int) -> np.ndarray:
-            return np.asarray(jax.random.key_data(jax.random.fold_in(starts, number)))
-
-        begin = env.jit(lambda: reset_batch(env, others, num))
-        return cls(env, num, driver, begin, moving, episode_key)
+        physics = jax.vmap(env.start), jax.vmap(env.advance)
+        return cls(
+            env,
+            num,
+            driver,
+            begin=env.jit(lambda: reset_batch(env, others, num)),
+            _act=env.jit(lambda state, orders: _act(env, drive, feel, state, orders)),
+            _start=engines.jit(physics[0]),
+            _advance=engines.jit(physics[1]),
+            _settle=env.jit(lambda *args: _settle(env, *args)),
+            _keys=engines.jit(
+                lambda number: jnp.broadcast_to(jax.random.fold_in(starts, number), (num,))
+            ),
+        )
 
     def orders(
         self,
@@ -141,36 +168,41 @@ def _driver(env: Env, name: DriverName, policy: Driver | None) -> Driver:
     return jax.vmap(lambda s: mapping.hold(env.controller, s.control, s.physics))
 
 
-def _step(
-    env: Env, drive: Driver, speeds: Speeds, starts: jax.Array, state: State, orders: Orders
-) -> tuple[State, Seen]:
-    lane, lanes = orders.lane, jnp.arange(state.step_count.shape[0])
-    mine = lanes == lane
-    before = jax.tree.map(lambda x: x[lane], state)
-    action = jnp.where(
-        (mine & orders.steer)[:, None], _person(env, speeds, before, orders.wish), drive(state)
-    )
-    # What is computed around a step must not change its last bit: a replay has only the step.
-    state, action = jax.lax.optimization_barrier((state, action))
-    after, transition = jax.vmap(env.advance)(state, action)
-    after, transition = jax.lax.optimization_barrier((after, transition))
+def _mine(state: State, orders: Orders) -> jax.Array:
+    """Which lane is the person's, bool (num_lanes,)."""
+    return jnp.arange(state.step_count.shape[0]) == orders.lane
 
-    still = mine & (orders.freeze | orders.restart)
-    after = jax.tree.map(
-        lambda old, new: jnp.where(still.reshape((-1,) + (1,) * (new.ndim - 1)), old, new),
-        state,
-        after,
+
+def _act(env: Env, drive: Driver, speeds: Speeds, state: State, orders: Orders) -> jax.Array:
+    """Every lane's action (num_lanes, action_size)."""
+    mine = _mine(state, orders)
+    own = jax.tree.map(lambda x: x[orders.lane], state)
+    return jnp.where(
+        (mine & orders.steer)[:, None], _person(env, speeds, own, orders.wish), drive(state)
     )
+
+
+def _settle(
+    env: Env, state: State, after: State, fresh: State, transition: Transition, orders: Orders
+) -> tuple[State, Seen]:
+    """What each lane does after all: it has stepped, waits, or begins anew."""
+    mine = _mine(state, orders)
+    still = mine & (orders.freeze | orders.restart)
+    after = _select(still, state, after)
     ended = (transition.terminated | transition.truncated) & ~still & ~(mine & orders.keep)
     after = reset_done(env, after, ended)
-
-    def restarted(state: State) -> State:
-        fresh = env.start(jax.random.fold_in(starts, orders.number))
-        return jax.tree.map(lambda all_, one: all_.at[lane].set(one), state, fresh)
-
-    after = jax.lax.cond(orders.restart, restarted, lambda state: state, after)
+    after = _select(mine & orders.restart, fresh, after)
     after = jax.vmap(env.look)(after)
-    return after, _seen(env, after, transition, lane)
+    return after, _seen(env, after, transition, orders.lane)
+
+
+def _select(lanes: jax.Array, there: State, here: State) -> State:
+    """`there` in the lanes (num_lanes,) that are meant, `here` in the others."""
+
+    def pick(a: jax.Array, b: jax.Array) -> jax.Array:
+        return jnp.where(lanes.reshape((-1,) + (1,) * (b.ndim - 1)), a, b)
+
+    return jax.tree.map(pick, there, here)
 
 
 def _person(env: Env, speeds: Speeds, state: State, want: Wish) -> jax.Array:

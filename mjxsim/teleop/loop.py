@@ -103,7 +103,7 @@ class Loop:
             with _undisturbed():
                 self._run(state, showing)
         finally:
-            self._drop_open()
+            self._finish(showing)
             showing.close()
         return self._report()
 
@@ -115,11 +115,12 @@ class Loop:
             state, seen = self._lanes.step(state, self._lanes.orders(want, restart=restart))
         if self._draw:
             jax.block_until_ready(self._draw(seen))
+        self._lanes.episode_key(0)
         return jax.block_until_ready(state)
 
     def _run(self, state: State, showing: Showing) -> None:
         rules = self._rules
-        recorded = self._take.recorder.episodes if self._take else 0
+        recorded = self._take.episodes if self._take else 0
         now = session.begin(rules, saved=recorded)
         command, outcome = Command(), Outcome()
         decision = Decision(restart=True, freeze=now.waiting, steer=False)
@@ -159,16 +160,12 @@ class Loop:
             state, pending = self._lanes.step(state, orders)
             self._steps += 1
             moved = not (decision.restart or decision.freeze)
-            moment = None
-            if now.recording and moved and before is not None:
-                # While the batch is stepping: the pictures have had all of the last period.
-                moment = self._moment(before, drawn)
             after: Seen = jax.device_get(pending)
             # A picture that nobody records may be dropped; one that is still drawn would pile up.
             if self._draw and (now.recording or self._realized is pictures):
                 pictures = self._draw(pending)
-            if moment is not None and before is not None:
-                self._record(moment, before, after, decision.steer, showing)
+            if now.recording and moved and before is not None:
+                self._record(drawn, before, after, decision.steer, showing)
             outcome, seen = _outcome(after, moved), after
             showing.show(self._frame(now, rules, command, after, pictures))
 
@@ -209,13 +206,18 @@ class Loop:
             self._fail(error, showing)
 
     def _record(
-        self, moment: Moment, before: Seen, seen: Seen, steered: bool, showing: Showing
+        self,
+        pictures: jax.Array | None,
+        before: Seen,
+        seen: Seen,
+        steered: bool,
+        showing: Showing,
     ) -> None:
         if self._take is None or self._error:
             return
         try:
             self._take.add(
-                moment,
+                functools.partial(self._moment, before, pictures),
                 np.asarray(seen.action),
                 float(seen.reward),
                 success=bool(seen.success),
@@ -229,11 +231,19 @@ class Loop:
         self._error = " ".join(str(error).split())
         self._say_all((f"recording stopped: {self._error}",), showing)
 
-    def _drop_open(self) -> None:
-        """Forgets an episode that nobody has marked."""
-        if self._take is not None and self._take.frames and not self._error:
+    def _finish(self, showing: Showing) -> None:
+        """Forgets an episode that nobody has marked, and waits until the others are handed on."""
+        take = self._take
+        if take is None:
+            return
+        if take.frames and not self._error:
             with contextlib.suppress(ValueError, OSError):
-                self._take.discard()
+                take.discard()
+        try:
+            take.finish()
+        except (ValueError, OSError) as error:
+            if not self._error:
+                self._fail(error, showing)
 
     def _moment(self, seen: Seen, pictures: jax.Array | None) -> Moment:
         return Moment(

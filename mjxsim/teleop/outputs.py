@@ -7,6 +7,7 @@ from mjxsim.teleop.build import Worlds
 from mjxsim.teleop.config import TeleopConfig
 from mjxsim.teleop.devices import Device
 from mjxsim.teleop.frame import Sink
+from mjxsim.teleop.priority import lowered
 from mjxsim.teleop.recording import EXTRAS, Recorder
 
 
@@ -18,8 +19,12 @@ def open_recorder(config: TeleopConfig, root: pathlib.Path, built: Worlds) -> Re
         or robot.
       OSError: there is something in `root`, and resuming was not asked for.
     """
-    from mjxsim import datasets
-
+    try:
+        from mjxsim import datasets
+    except ImportError as error:
+        raise RuntimeError(
+            'a dataset needs pyarrow: python -m pip install "mjxsim[datasets]"'
+        ) from error
     env = built.seeing
     rate = 1.0 / env.task.config.control_dt
     fps = round(rate)
@@ -43,17 +48,25 @@ def open_recorder(config: TeleopConfig, root: pathlib.Path, built: Worlds) -> Re
     )
     opened = datasets.Writer.resume if config.resume else datasets.Writer.create
     features = datasets.features_of(env, extras=EXTRAS)
-    return opened(root, features, fps=fps, robot_type=env.robot.name, source=source)
+    # Encoders start threads of their own, which would compete with the control thread.
+    return lowered(
+        lambda: opened(root, features, fps=fps, robot_type=env.robot.name, source=source)
+    )
 
 
 def open_sinks(config: TeleopConfig, built: Worlds, device: Device) -> list[Sink]:
-    """Who looks, beside the window.
+    """Who looks, beside the window; `device` is what the person holds, as `make_device` made it.
 
     Raises:
       RuntimeError: what is needed is not installed.
     """
     model = built.env.engine.model
     sinks: list[Sink] = []
+    if config.device == "browser":
+        from mjxsim.teleop.devices.browser import BrowserDevice
+
+        assert isinstance(device, BrowserDevice), "the page that steers shows the session too"
+        sinks.append(device)
     if config.rerun or config.rerun_file is not None:
         from mjxsim.teleop.rerun_log import RerunSink
 

@@ -4,6 +4,7 @@ import collections
 import threading
 from collections.abc import Callable, Sequence
 
+from mjxsim.teleop import priority
 from mjxsim.teleop.frame import Frame, Sink
 
 _WAITING = 64  # frames
@@ -45,6 +46,7 @@ class Showing:
             sink.close()
 
     def _run(self) -> None:
+        priority.lower()
         while True:
             self._wake.wait()
             self._wake.clear()

@@ -83,11 +83,8 @@ def make_device(
 def _browser(keymap: Mapping[str, str] | None) -> Device:
     import importlib.util
 
-    where = "mjxsim.teleop.devices.browser"
-    if importlib.util.find_spec(where) is None:
+    if importlib.util.find_spec("mjxsim.teleop.devices.browser") is None:
         raise DeviceError("this mjxsim has no device 'browser'")
     from mjxsim.teleop.devices import browser  # type: ignore[attr-defined]
 
-    if keymap is not None:
-        raise ValueError("device 'browser' has keys of its own: leave out --keymap")
-    return browser.BrowserDevice()
+    return browser.BrowserDevice(keymap=keymap)
