@@ -1,9 +1,12 @@
 """The device `browser`: who drives, what is answered, and a real browser's keys and touches."""
 
+import importlib.machinery
 import io
 import json
 import random
 import socket
+import sys
+import types
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -17,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mjxsim.teleop.devices import Command, DeviceError, Event
-from mjxsim.teleop.devices.browser import KEYS, BrowserDevice
+from mjxsim.teleop.devices.browser import KEYS, BrowserDevice, display
 from mjxsim.teleop.devices.browser.pictures import Pictures, jpeg
 from mjxsim.teleop.devices.browser.pilot import Pilot
 from mjxsim.teleop.devices.keymap import ACTIONS, KEYBOARD
@@ -272,6 +275,40 @@ def test_broken_connections_break_nothing(
             link.sendall(noise.randbytes(40))
     assert ask(device.url)[0] == 200
     assert capfd.readouterr().err == ""
+
+
+# Notebooks.
+
+
+def test_colab_shows_the_page_through_its_proxy(
+    device: BrowserDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, str, str]] = []
+
+    def serve_kernel_port_as_iframe(port: int, path: str, height: str) -> None:
+        asked.append((port, path, height))
+
+    for name in ("google", "google.colab"):
+        module = types.ModuleType(name)
+        module.__spec__ = importlib.machinery.ModuleSpec(name, None, is_package=True)
+        module.__path__ = []
+        monkeypatch.setitem(sys.modules, name, module)
+    output = types.SimpleNamespace(serve_kernel_port_as_iframe=serve_kernel_port_as_iframe)
+    monkeypatch.setattr(sys.modules["google.colab"], "output", output, raising=False)
+    display(device, height=500)
+    assert asked == [(device.port, "/", "500")]
+
+
+def test_notebook_shows_the_page_in_a_frame(
+    device: BrowserDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notebook = pytest.importorskip("IPython.display")
+    shown: list[object] = []
+    monkeypatch.setattr(notebook, "display", shown.append)
+    display(device)
+    (frame,) = shown
+    assert isinstance(frame, notebook.IFrame)
+    assert frame.src == device.url
 
 
 # Pictures.
