@@ -13,7 +13,8 @@ import av
 import numpy as np
 import pytest
 
-from mjxsim import view
+from mjxsim import train, view
+from mjxsim.config import load, override
 from mjxsim.view import ViewConfig
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -132,9 +133,30 @@ def test_mistakes_in_one_line(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_defaults_are_a_panda_and_a_cube() -> None:
-    assert (ViewConfig().task, ViewConfig().robot, ViewConfig().viewer) == (
-        "pick_cube",
-        "panda",
-        "auto",
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A run that has learned nothing."""
+    output = tmp_path_factory.mktemp("runs") / "reach"
+    config = load(ROOT / "configs" / "reach.py")
+    flags = (
+        f"--engine c --num-envs 16 --total-steps 400 --output-dir {output} --ppo.unroll-length 8 "
+        "--evaluation.episodes 1 --evaluation.no-video"
+    )
+    train.run(override(config, flags.split(), "test"))
+    return output
+
+
+def test_policy_of_a_run(run: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is of the run's own task, and another one is refused."""
+    env, act = view._player(ViewConfig(play="policy", checkpoint=run))
+    assert env.name == "reach/panda"
+    moments = list(view._episodes(env, act, 0, 3))
+    assert len(moments) == 4
+    assert all(np.isfinite(action).all() for _, (action, _) in moments)
+    capsys.readouterr()
+    options = ["--play", "policy", "--checkpoint", str(run), "--viewer", "web"]
+    assert view.main([*options, "--task", "pick_cube"]) == 2
+    said = capsys.readouterr().err
+    assert said == (
+        f"error: {run} was trained with --task reach, not pick_cube: leave --task out\n"
     )
