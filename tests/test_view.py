@@ -10,11 +10,12 @@ import sys
 import time
 
 import av
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mjxsim import train, view
-from mjxsim.config import load, override
+from mjxsim import runs, view
+from mjxsim.config import load
 from mjxsim.view import ViewConfig
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -133,21 +134,14 @@ def test_mistakes_in_one_line(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """A run that has learned nothing."""
-    output = tmp_path_factory.mktemp("runs") / "reach"
-    config = load(ROOT / "configs" / "reach.py")
-    flags = (
-        f"--engine c --num-envs 16 --total-steps 400 --output-dir {output} --ppo.unroll-length 8 "
-        "--evaluation.episodes 1 --evaluation.no-video"
-    )
-    train.run(override(config, flags.split(), "test"))
-    return output
-
-
-def test_policy_of_a_run(run: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It is of the run's own task, and another one is refused."""
+def test_policy_of_a_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is of the run's own task, and another one is refused; loading is tested elsewhere."""
+    run, config = pathlib.Path("runs/reach"), load(ROOT / "configs" / "reach.py")
+    built = runs.build_env(config, engine="c")
+    loaded = runs.Run(run, config, built, lambda seen: jnp.zeros(built.action_size) + seen[0], 0)
+    monkeypatch.setattr(view.runs, "load", lambda directory, engine: loaded)
     env, act = view._player(ViewConfig(play="policy", checkpoint=run))
     assert env.name == "reach/panda"
     moments = list(view._episodes(env, act, 0, 3))
