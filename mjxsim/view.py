@@ -40,14 +40,14 @@ _BEHIND = 0.5  # [s] after which lost time is let go rather than caught up
 class ViewConfig:
     """What is shown, and how."""
 
-    task: str = "pick_cube"  # a name from the task registry
-    robot: str = "panda"
+    task: str | None = None  # a name from the task registry; pick_cube, or that of the checkpoint
+    robot: str | None = None  # panda, or that of the checkpoint
     engine: str = "auto"  # "auto", "c", "mjx" or "warp"
     control: ControlMode = "ee_delta_yaw"  # what the expert acts through
     viewer: Viewer = "auto"  # "mujoco" where there is a display, else "web"; "png" draws a picture
     output: pathlib.Path | None = None  # of --viewer png
     play: Literal["hold", "expert", "policy"] = "hold"  # who acts; "policy" needs a checkpoint
-    checkpoint: pathlib.Path | None = None  # a run, which says what task and robot it is of
+    checkpoint: pathlib.Path | None = None  # a run directory, of --play policy
     seed: int = 0  # of starts and goals
     speed: float = 1.0  # simulated seconds per second
     seconds: float | None = None  # simulated, after which to end; a picture is taken then
@@ -206,11 +206,21 @@ _Act = Callable[[State], jax.Array]
 def _player(config: ViewConfig) -> tuple[Env, _Act]:
     """The environment, and who acts in it: a pure function of one world."""
     if config.checkpoint is not None:
-        run = runs.load(config.checkpoint)
+        engine = None if config.engine == "auto" else config.engine
+        run = runs.load(config.checkpoint, engine=engine)
+        for name, asked, trained in (
+            ("task", config.task, run.config.task),
+            ("robot", config.robot, run.config.robot),
+        ):
+            if asked not in (None, trained):
+                raise ValueError(
+                    f"{config.checkpoint} was trained with --{name} {trained}, not {asked}: leave "
+                    f"--{name} out"
+                )
         return run.env, lambda state: run.policy(run.env.observation(state))
     env = mjxsim.make(
-        config.task,
-        robot=config.robot,
+        config.task or "pick_cube",
+        robot=config.robot or "panda",
         engine=config.engine,
         control=config.control,
         announce=False,

@@ -1,10 +1,12 @@
 """The device `browser`: who drives, what is answered, and a real browser's keys and touches."""
 
+import importlib.machinery
 import io
-import itertools
 import json
 import random
 import socket
+import sys
+import types
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -18,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mjxsim.teleop.devices import Command, DeviceError, Event
-from mjxsim.teleop.devices.browser import KEYS, BrowserDevice
+from mjxsim.teleop.devices.browser import KEYS, BrowserDevice, display
 from mjxsim.teleop.devices.browser.pictures import Pictures, jpeg
 from mjxsim.teleop.devices.browser.pilot import Pilot
 from mjxsim.teleop.devices.keymap import ACTIONS, KEYBOARD
@@ -69,30 +71,40 @@ def test_events_once_and_in_order() -> None:
     assert pilot.poll(0.0).events == ()
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.sampled_from(("forward", "close", "success", "pause")), max_size=8), st.data())
-def test_late_lost_and_repeated_reports(typed: list[str], data: st.DataObject) -> None:
-    """Whatever a connection does to reports, each press counts once, and nothing stays held."""
-    presses = list(enumerate(typed, start=1))
-    # A report for each press, with all presses that are not known to be taken.
-    first = [data.draw(st.integers(0, n)) for n in range(len(presses))]
-    reports = [(n, [p[1]], presses[first[n] : n + 1]) for n, p in enumerate(presses)]
-    mixed = data.draw(st.permutations(reports + reports[: len(reports) // 2]))
+PRESSED = st.tuples(st.just("press"), st.sampled_from(("forward", "close", "success", "pause")))
+DELIVERED = st.tuples(st.just("deliver"), st.tuples(st.integers(0, 99), st.booleans()))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.one_of(PRESSED, DELIVERED), max_size=20))
+def test_late_lost_and_repeated_reports(happened: list[tuple[str, object]]) -> None:
+    """Whatever a connection does, each press counts exactly once and in order, and nothing stays.
+
+    The page reports at each press, with every press that it does not know to be taken. A report is
+    delivered late, twice, after later ones, or never; and its answer may be lost.
+    """
     pilot, events = Pilot(timeout=0.5), []
-    lost = data.draw(st.integers(0, max(0, len(mixed) - 1)))
-    for report in itertools.chain(mixed[:lost], mixed[lost + 1 :]):
-        pilot.report("a", *report, now=0.0)
-        events += pilot.poll(0.0).events
-    # The last one says everything, as the page would until it is answered.
-    pilot.report("a", len(reports), [], presses, now=0.0)
-    pilot.report("a", len(reports) + 1, [], [], now=0.0)
+    typed: list[str] = []
+    known = 0  # the last press that the page knows to be taken
+    sent: list[tuple[int, list[str], list[tuple[int, str]]]] = []
+
+    def report(held: list[str]) -> None:
+        pending = [(n, a) for n, a in enumerate(typed, start=1) if n > known]
+        sent.append((len(sent), held, pending))
+
+    for what, detail in happened:
+        if what == "press":
+            typed.append(str(detail))
+            report([str(detail)])
+        elif sent:
+            which, answered = detail  # type: ignore[misc]
+            answer = pilot.report("a", *sent[which % len(sent)], now=0.0)
+            known = max(known, answer.press) if answered else known
+            events += pilot.poll(0.0).events
+    report([])
+    pilot.report("a", *sent[-1], now=0.0)
     events += pilot.poll(0.0).events
-    counted = sorted(e.value for e in events)
-    expected = sorted(action for action in typed if action in ("success", "pause"))
-    # A press may come after a later one: then it is known to be old, and is not taken any more.
-    assert set(counted) <= set(expected) and len(counted) <= len(expected)
-    if mixed[:lost] + mixed[lost + 1 :] == sorted(mixed[:lost] + mixed[lost + 1 :]):
-        assert counted == expected
+    assert [e.value for e in events] == [a for a in typed if a in ("success", "pause")]
     assert pilot.poll(0.0) == STILL
 
 
@@ -263,6 +275,40 @@ def test_broken_connections_break_nothing(
             link.sendall(noise.randbytes(40))
     assert ask(device.url)[0] == 200
     assert capfd.readouterr().err == ""
+
+
+# Notebooks.
+
+
+def test_colab_shows_the_page_through_its_proxy(
+    device: BrowserDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, str, str]] = []
+
+    def serve_kernel_port_as_iframe(port: int, path: str, height: str) -> None:
+        asked.append((port, path, height))
+
+    for name in ("google", "google.colab"):
+        module = types.ModuleType(name)
+        module.__spec__ = importlib.machinery.ModuleSpec(name, None, is_package=True)
+        module.__path__ = []
+        monkeypatch.setitem(sys.modules, name, module)
+    output = types.SimpleNamespace(serve_kernel_port_as_iframe=serve_kernel_port_as_iframe)
+    monkeypatch.setattr(sys.modules["google.colab"], "output", output, raising=False)
+    display(device, height=500)
+    assert asked == [(device.port, "/", "500")]
+
+
+def test_notebook_shows_the_page_in_a_frame(
+    device: BrowserDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notebook = pytest.importorskip("IPython.display")
+    shown: list[object] = []
+    monkeypatch.setattr(notebook, "display", shown.append)
+    display(device)
+    (frame,) = shown
+    assert isinstance(frame, notebook.IFrame)
+    assert frame.src == device.url
 
 
 # Pictures.

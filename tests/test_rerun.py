@@ -139,6 +139,14 @@ def test_mistakes_in_one_line(
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(RuntimeError, match=r"^no display: .* --rerun-file out\.rrd instead$"):
         RerunSink(panda)
+    import rerun
+
+    with monkeypatch.context() as older:
+        older.setattr(rerun, "__version__", "0.26.2")
+        with pytest.raises(
+            RuntimeError, match=r"^Rerun 0\.26\.2 is too old: python -m pip install"
+        ):
+            RerunSink(panda, path=tmp_path / "out.rrd")
     monkeypatch.setitem(sys.modules, "rerun", None)
     with pytest.raises(RuntimeError, match=r'python -m pip install "mjxsim\[rerun\]"$'):
         RerunSink(panda, path=tmp_path / "out.rrd")

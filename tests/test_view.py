@@ -10,10 +10,12 @@ import sys
 import time
 
 import av
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mjxsim import view
+from mjxsim import runs, view
+from mjxsim.config import load
 from mjxsim.view import ViewConfig
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -132,9 +134,23 @@ def test_mistakes_in_one_line(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_defaults_are_a_panda_and_a_cube() -> None:
-    assert (ViewConfig().task, ViewConfig().robot, ViewConfig().viewer) == (
-        "pick_cube",
-        "panda",
-        "auto",
+def test_policy_of_a_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is of the run's own task, and another one is refused; loading is tested elsewhere."""
+    run, config = pathlib.Path("runs/reach"), load(ROOT / "configs" / "reach.py")
+    built = runs.build_env(config, engine="c")
+    loaded = runs.Run(run, config, built, lambda seen: jnp.zeros(built.action_size) + seen[0], 0)
+    monkeypatch.setattr(view.runs, "load", lambda directory, engine: loaded)
+    env, act = view._player(ViewConfig(play="policy", checkpoint=run))
+    assert env.name == "reach/panda"
+    moments = list(view._episodes(env, act, 0, 3))
+    assert len(moments) == 4
+    assert all(np.isfinite(action).all() for _, (action, _) in moments)
+    capsys.readouterr()
+    options = ["--play", "policy", "--checkpoint", str(run), "--viewer", "web"]
+    assert view.main([*options, "--task", "pick_cube"]) == 2
+    said = capsys.readouterr().err
+    assert said == (
+        f"error: {run} was trained with --task reach, not pick_cube: leave --task out\n"
     )

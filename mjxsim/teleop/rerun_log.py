@@ -23,10 +23,11 @@ import numpy as np
 
 from mjxsim.teleop import screen, triangles
 from mjxsim.teleop.frame import Frame
-from mjxsim.teleop.poses import Poses, changed
+from mjxsim.teleop.poses import Poses, changed, viewpoint
 from mjxsim.teleop.worker import Worker
 
 _WAITING = 256  # frames that may wait to be logged; about 25 MB of two 128x128 cameras
+_OLDEST = (0, 27)  # the first in which a log says from where its scene is seen
 _QUALITY = 90  # of the JPEGs, of 100
 _FLAGS = ("recording", "intervening", "success", "lane", "episode", "measured_rate", "late")
 
@@ -43,7 +44,7 @@ class RerunSink:
         the Rerun viewer and logs to it.
 
     Raises:
-      RuntimeError: Rerun is not installed, or there is no display for its viewer.
+      RuntimeError: Rerun is not installed or too old, or there is no display for its viewer.
       OSError: the file cannot be written.
     """
 
@@ -54,6 +55,11 @@ class RerunSink:
             raise RuntimeError(
                 'Rerun is not installed: python -m pip install "mjxsim[rerun]"'
             ) from error
+        if tuple(int(part) for part in rerun.__version__.split(".")[:2]) < _OLDEST:
+            raise RuntimeError(
+                f"Rerun {rerun.__version__} is too old: "
+                'python -m pip install --upgrade "mjxsim[rerun]"'
+            )
         if path is None and (why := screen.why_none()):
             raise RuntimeError(f"{why}; log to a file with --rerun-file out.rrd instead")
         self._rerun = rerun
@@ -68,7 +74,6 @@ class RerunSink:
         self._poses = Poses(model)
         self._names: tuple[str, ...] | None = None
         self._said = ("", "")
-        self._blueprint(tuple(model.camera(i).name for i in range(model.ncam)))
         self._bodies = self._add_geoms()
         self._at = {body: (np.full(3, np.nan), np.full(4, np.nan)) for body in self._bodies}
         self._worker = Worker("mjxsim Rerun", self._write, depth=_WAITING, finish=self._finish)
@@ -102,7 +107,7 @@ class RerunSink:
                 log.log(path, rr.Transform3D(translation=pos.tolist(), quaternion=turn))
         for camera, picture in frame.images.items():
             log.log(["cameras", camera], rr.Image(picture).compress(jpeg_quality=_QUALITY))
-        self._write_names(frame)
+        self._write_first(frame)
         log.log("observation", rr.Scalars(frame.observation))
         log.log("action", rr.Scalars(frame.action))
         log.log("reward", rr.Scalars(frame.reward))
@@ -117,11 +122,12 @@ class RerunSink:
             log.log("messages", rr.TextLog(said[1]))
         self._said = said
 
-    def _write_names(self, frame: Frame) -> None:
-        """The names of the lines, when they are first known."""
+    def _write_first(self, frame: Frame) -> None:
+        """What the first frame tells: the names of the lines, and what there is to arrange."""
         if self._names == frame.observation_names:
             return
         self._names = frame.observation_names
+        self._blueprint(tuple(frame.images))
         lines = self._rerun.SeriesLines
         if self._names:
             self._log.log("observation", lines(names=list(self._names)), static=True)
@@ -163,14 +169,23 @@ class RerunSink:
         pictures = [rrb.Spatial2DView(origin=f"cameras/{c}", name=c) for c in cameras]
         lines = [rrb.TimeSeriesView(origin=o, name=o) for o in ("action", "observation", "reward")]
         words = rrb.TextDocumentView(origin="instruction", name="instruction")
-        scene = rrb.Spatial3DView(origin="world", name="world")
+        eye = None
+        if seen := viewpoint(self._poses.home()):
+            eye = rrb.EyeControls3D(
+                position=seen[0].tolist(), look_target=seen[1].tolist(), eye_up=[0.0, 0.0, 1.0]
+            )
+        scene = rrb.Spatial3DView(origin="world", name="world", eye_controls=eye)
+        seeing = scene
+        if pictures:
+            seeing = rrb.Vertical(scene, rrb.Horizontal(*pictures), row_shares=[3, 1])
         self._log.send_blueprint(
             rrb.Blueprint(
                 rrb.Horizontal(
-                    rrb.Vertical(scene, rrb.Horizontal(*pictures), row_shares=[3, 1]),
+                    seeing,
                     rrb.Vertical(words, *lines, row_shares=[1, 2, 2, 2]),
                     column_shares=[3, 2],
                 ),
+                rrb.TimePanel(timeline="step", state="collapsed"),
                 collapse_panels=True,
             )
         )

@@ -21,7 +21,7 @@ def display(device: "BrowserDevice", *, height: int = 640) -> None:
     if importlib.util.find_spec("google") and importlib.util.find_spec("google.colab"):
         from google.colab import output  # type: ignore[import-not-found]
 
-        output.serve_kernel_port_as_iframe(device.port, path=device.path, height=height)
+        output.serve_kernel_port_as_iframe(device.port, path=device.path, height=str(height))
         return
     from IPython.display import IFrame
     from IPython.display import display as show
