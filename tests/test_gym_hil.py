@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 from typing import Any
@@ -209,7 +210,6 @@ def test_domain_randomization() -> None:
         4,
         "c",
         enable_domain_randomization=True,
-        visual_randomization=False,
         physics_randomization={"object_properties": {"mass_range": [0.5, 2.0]}},
         randomization_frequency="session",
         announce=False,
@@ -294,3 +294,14 @@ def test_bad_ids_actions_and_order(pick: gymnasium.Env[Any, np.ndarray]) -> None
         pick.step(np.zeros(7))
     # gym-hil crashes when a base environment is told of its wrappers' settings.
     assert base(make("PandaPickCubeBase-v0", use_gripper=True)).TASK == "PandaPickCube"
+
+
+def test_the_page_runs() -> None:
+    """docs/gym_hil.md as written, but for how many worlds."""
+    page = pathlib.Path(__file__).parents[1] / "docs" / "gym_hil.md"
+    code = "\n".join(re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.S | re.M))
+    assert "num_envs=1024" in code
+    names: dict[str, Any] = {"__name__": "docs"}
+    exec(compile(code.replace("num_envs=1024", "num_envs=2"), "docs/gym_hil.md", "exec"), names)
+    assert names["observations"]["agent_pos"].shape == (2, 18)
+    assert base(names["env"]).settings.control_time_s == 15.0
