@@ -102,10 +102,9 @@ class HilVectorEnv(BatchedVectorEnv):
         self, actions: np.ndarray
     ) -> tuple[HilObservation, np.ndarray, np.ndarray, np.ndarray, Info]:
         """See `BatchedVectorEnv`; actions are (num_envs, 7), or (num_envs, 4) where wrapped."""
-        observed, *rest = super().step(actions)
+        observed, reward, terminated, truncated, infos = super().step(actions)
         shown = cast(HilObservation, observed)
         self._gripper = spaces.gripper(shown)
-        reward, terminated, truncated, infos = rest
         return shown, reward, terminated, truncated, infos
 
     def _single_spaces(self) -> tuple[gymnasium.spaces.Dict, gymnasium.spaces.Box]:
