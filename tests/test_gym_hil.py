@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 import mjxsim
-from mjxsim.compat import gym_hil, registration
+from mjxsim.compat import gym_hil
 from mjxsim.compat.gym_hil.factory import make_env
 from mjxsim.compat.gym_hil.wrappers import base
+from mjxsim.envs import gym_hil_ids
 
 RECORDED = json.loads((pathlib.Path(__file__).parent / "data" / "gym_hil.json").read_text("utf-8"))
 OURS = "mjxsim_gym_hil"
@@ -70,18 +71,18 @@ def test_gym_hils_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
         gymnasium, "register", lambda name, **spec: registry.__setitem__(name, spec)
     )
     here: dict[str, Any] = {"gym_hil": None}
-    monkeypatch.setattr(registration.importlib.util, "find_spec", lambda name: here[name])
-    registration.register()
+    monkeypatch.setattr(gym_hil_ids.importlib.util, "find_spec", lambda name: here[name])
+    gym_hil_ids.register()
     assert "gym_hil/PandaPickCube-v0" in registry and f"{OURS}/PandaPickCube-v0" in registry
     # Installed: only where asked for.
     registry.clear()
     here["gym_hil"] = object()
     registry["gym_hil/PandaPickCube-v0"] = "gym-hil's own"
     imported: list[str] = []
-    monkeypatch.setattr(registration.importlib, "import_module", imported.append)
-    registration.register()
+    monkeypatch.setattr(gym_hil_ids.importlib, "import_module", imported.append)
+    gym_hil_ids.register()
     assert registry["gym_hil/PandaPickCube-v0"] == "gym-hil's own" and not imported
-    registration.register(override=True)
+    gym_hil_ids.register(override=True)
     assert registry["gym_hil/PandaPickCube-v0"] != "gym-hil's own" and imported == ["gym_hil"]
 
 
