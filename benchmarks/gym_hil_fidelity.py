@@ -106,7 +106,7 @@ class Ours:
 
     def play(self, episode: dict[str, Any]) -> dict[str, Any]:
         """As `gym_hil_original.ask` gives it."""
-        env, begin, step = self._programs(episode["task"])
+        _, begin, step = self._programs(episode["task"])
         xy = jnp.asarray(list(episode["blocks"].values()), jnp.float32)
         state: State = begin(xy)
         rows, ends, pick = [np.asarray(state.obs)], [], Pick()

@@ -25,8 +25,8 @@ from importlib.metadata import version
 def space(s):
     if isinstance(s, gymnasium.spaces.Dict):
         return {k: space(v) for k, v in s.spaces.items()}
-    return {"low": np.unique(s.low).astype(float).tolist() if s.low.size > 4 else s.low.tolist(),
-            "high": np.unique(s.high).astype(float).tolist() if s.high.size > 4 else s.high.tolist(),
+    bound = lambda b: np.unique(b).astype(float).tolist() if b.size > 4 else b.tolist()
+    return {"low": bound(s.low), "high": bound(s.high),
             "shape": list(s.shape), "dtype": str(s.dtype)}
 
 def contract(name, **options):

@@ -1,6 +1,8 @@
-"""A scripted pick in gym-hil's own terms; plain NumPy, so that gym-hil's interpreter runs it too."""
+"""A scripted pick in gym-hil's own terms; plain NumPy: gym-hil's interpreter runs it too."""
 
 import numpy as np
+
+UP = np.array([0.0, 0.0, 1.0])
 
 
 class Pick:
@@ -20,10 +22,10 @@ class Pick:
         if self.phase == "close" and self.waited >= 4:
             self.phase = "lift"
         goal, grip = {
-            "hover": (cube + [0, 0, 0.08], -1.0),
+            "hover": (cube + 0.08 * UP, -1.0),
             "descend": (cube, -1.0),
             "close": (tcp, 1.0),
-            "lift": (tcp + [0, 0, 0.05], 1.0),
+            "lift": (tcp + 0.05 * UP, 1.0),
         }[self.phase]
         self.waited += self.phase == "close"
         # The target is integrated and the arm trails it: go part of the way that is left.

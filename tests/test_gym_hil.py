@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 from typing import Any
@@ -12,9 +13,10 @@ import numpy as np
 import pytest
 
 import mjxsim
-from mjxsim.compat import gym_hil, registration
+from mjxsim.compat import gym_hil
 from mjxsim.compat.gym_hil.factory import make_env
 from mjxsim.compat.gym_hil.wrappers import base
+from mjxsim.envs import gym_hil_ids
 
 RECORDED = json.loads((pathlib.Path(__file__).parent / "data" / "gym_hil.json").read_text("utf-8"))
 OURS = "mjxsim_gym_hil"
@@ -69,18 +71,18 @@ def test_gym_hils_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
         gymnasium, "register", lambda name, **spec: registry.__setitem__(name, spec)
     )
     here: dict[str, Any] = {"gym_hil": None}
-    monkeypatch.setattr(registration.importlib.util, "find_spec", lambda name: here[name])
-    registration.register()
+    monkeypatch.setattr(gym_hil_ids.importlib.util, "find_spec", lambda name: here[name])
+    gym_hil_ids.register()
     assert "gym_hil/PandaPickCube-v0" in registry and f"{OURS}/PandaPickCube-v0" in registry
     # Installed: only where asked for.
     registry.clear()
     here["gym_hil"] = object()
     registry["gym_hil/PandaPickCube-v0"] = "gym-hil's own"
     imported: list[str] = []
-    monkeypatch.setattr(registration.importlib, "import_module", imported.append)
-    registration.register()
+    monkeypatch.setattr(gym_hil_ids.importlib, "import_module", imported.append)
+    gym_hil_ids.register()
     assert registry["gym_hil/PandaPickCube-v0"] == "gym-hil's own" and not imported
-    registration.register(override=True)
+    gym_hil_ids.register(override=True)
     assert registry["gym_hil/PandaPickCube-v0"] != "gym-hil's own" and imported == ["gym_hil"]
 
 
@@ -209,7 +211,6 @@ def test_domain_randomization() -> None:
         4,
         "c",
         enable_domain_randomization=True,
-        visual_randomization=False,
         physics_randomization={"object_properties": {"mass_range": [0.5, 2.0]}},
         randomization_frequency="session",
         announce=False,
@@ -294,3 +295,14 @@ def test_bad_ids_actions_and_order(pick: gymnasium.Env[Any, np.ndarray]) -> None
         pick.step(np.zeros(7))
     # gym-hil crashes when a base environment is told of its wrappers' settings.
     assert base(make("PandaPickCubeBase-v0", use_gripper=True)).TASK == "PandaPickCube"
+
+
+def test_the_page_runs() -> None:
+    """docs/gym_hil.md as written, but for how many worlds."""
+    page = pathlib.Path(__file__).parents[1] / "docs" / "gym_hil.md"
+    code = "\n".join(re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.S | re.M))
+    assert "num_envs=1024" in code
+    names: dict[str, Any] = {"__name__": "docs"}
+    exec(compile(code.replace("num_envs=1024", "num_envs=2"), "docs/gym_hil.md", "exec"), names)
+    assert names["observations"]["agent_pos"].shape == (2, 18)
+    assert base(names["env"]).settings.control_time_s == 15.0

@@ -318,12 +318,12 @@ class Env:
         """The world after one control step under the controller's new state and ctrl."""
         wrench = self._wrench(state)
 
-        def step(moving: _Moving, ctrl: jax.Array) -> _Moving:
+        def step(moving: _Moving, ctrl: jax.Array, *, poses: bool = True) -> _Moving:
             physics, actuation = moving
             received = ctrl
             if self.actuators and actuation:
                 actuation, received = self.actuators.send(actuation, ctrl)
-            physics = self.engine.step(state.overrides, physics, received, wrench)
+            physics = self.engine.step(state.overrides, physics, received, wrench, poses=poses)
             if actuation and actuation.sent is not None:
                 # Controllers and observations know what was sent, not what has arrived.
                 physics = physics.replace(ctrl=actuation.sent[0])
@@ -334,9 +334,11 @@ class Env:
             return step(moving, ctrl)
 
         def again(moving: _Moving, _: None) -> tuple[_Moving, None]:
-            return step(moving, self.controller.feedback(control, moving[0], ctrl)), None
+            renewed = self.controller.feedback(control, moving[0], ctrl)
+            return step(moving, renewed, poses=False), None  # a controller looks at none
 
-        return jax.lax.scan(again, moving, length=self.repeats)[0]
+        physics, actuation = jax.lax.scan(again, moving, length=self.repeats)[0]
+        return self.engine.look(state.overrides, physics), actuation
 
     def _redraw(self, key: jax.Array, state: State) -> State:
         """The state with what is to be drawn anew before this control step."""

@@ -114,8 +114,11 @@ def _of_id(name: str, num_envs: int, **settings: Any) -> "BatchedVectorEnv":
     spec = native.get(name) or native.get(f"mjxsim_{name}")
     if spec is None or not isinstance(spec.vector_entry_point, str):
         raise ValueError(unknown("id of a native vector environment", name, native))
-    creator = load_env_creator(spec.vector_entry_point)
-    return creator(num_envs=num_envs, **{**spec.kwargs, **settings})
+    made = load_env_creator(spec.vector_entry_point)(
+        num_envs=num_envs, **{**spec.kwargs, **settings}
+    )
+    assert isinstance(made, BatchedVectorEnv)  # what _is_native says of its entry point
+    return made
 
 
 def _is_native(spec: EnvSpec) -> bool:

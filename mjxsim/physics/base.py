@@ -104,8 +104,13 @@ class Engine(Protocol):
         physics: PhysicsState,
         ctrl: jax.Array,
         wrench: jax.Array | None = None,
+        *,
+        poses: bool = True,
     ) -> PhysicsState:
         """Advances `substeps` physics steps under a constant `ctrl` (nu,), then updates poses.
+
+        With `poses` false those, and sensors of the position and velocity stages, may be left as
+        they were, for whoever steps again before looking; `look` then brings them up to date.
 
         `wrench` (nbody, 6) is a force [N] and then a torque [N m] on every body at its centre of
         mass, in the world's frame, during this step and no longer; None for none.
@@ -113,6 +118,10 @@ class Engine(Protocol):
         A step that ends in a state that is not finite, or faster than `MAX_SPEED`, is discarded:
         the world keeps the state it had and `faults.diverged` counts it.
         """
+        ...
+
+    def look(self, overrides: Overrides, physics: PhysicsState) -> PhysicsState:
+        """The same world with its poses, and sensors of position and velocity, up to date."""
         ...
 
 

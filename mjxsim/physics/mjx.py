@@ -73,6 +73,8 @@ class MjxJax:
         physics: PhysicsState,
         ctrl: jax.Array,
         wrench: jax.Array | None = None,
+        *,
+        poses: bool = True,
     ) -> PhysicsState:
         model, t = self._bind(overrides)
         base = t.replace(
@@ -97,7 +99,27 @@ class MjxJax:
         base = base.replace(ctrl=jnp.where(bad, physics.ctrl, base.ctrl))
         fine = jnp.zeros((), bool)  # MJX-JAX gives every potential contact room of its own
         faults = physics.faults.add(bad, contact=fine, constraint=fine)
+        if not poses:
+            return physics.replace(
+                time=after.time,
+                qpos=after.qpos,
+                qvel=after.qvel,
+                ctrl=base.ctrl,
+                sensordata=after.sensordata,
+                faults=faults,
+                raw={"act": after.act, "qacc_warmstart": after.qacc_warmstart},
+            )
         return self._read(model, base.replace(**vars(after)), faults)
+
+    def look(self, overrides: Overrides, physics: PhysicsState) -> PhysicsState:
+        model, t = self._bind(overrides)
+        data = t.replace(
+            ctrl=physics.ctrl,
+            mocap_pos=physics.mocap_pos,
+            mocap_quat=physics.mocap_quat,
+            **vars(Carry.of(physics)),
+        )
+        return self._read(model, data, physics.faults)
 
     def _sane(self, carry: Carry) -> Carry:
         """The same, or the model's reference pose at rest where it is not finite."""

@@ -37,7 +37,8 @@ _DRIVE = (
 )
 _START = (mujoco.mjtState.mjSTATE_QPOS, mujoco.mjtState.mjSTATE_QVEL, *_DRIVE)
 _STATE = ("time", "qpos", "qvel")
-_DERIVED = ("xpos", "xquat", "site_xpos", "site_xmat", "sensordata")
+_POSES = ("xpos", "xquat", "site_xpos", "site_xmat")
+_DERIVED = (*_POSES, "sensordata")
 # Fields whose change ends a coincidence of frames that the compiler saw, and C takes shortcuts by.
 _FRAMES = frozenset({"body_ipos", "body_iquat", "geom_pos", "geom_quat", "site_pos", "site_quat"})
 _SAME_FRAMES = ("body_sameframe", "geom_sameframe", "site_sameframe")
@@ -82,12 +83,15 @@ class MujocoC:
         physics: PhysicsState,
         ctrl: jax.Array,
         wrench: jax.Array | None = None,
+        *,
+        poses: bool = True,
     ) -> PhysicsState:
         drive = (ctrl, physics.mocap_pos.ravel(), physics.mocap_quat.ravel())
         inputs = {"row": physics.raw["row"], "drive": jnp.concatenate(drive)}
         if wrench is not None:
             inputs["wrench"] = wrench.ravel()
-        out = self._call(self._host_step, overrides, inputs)
+        host = self._host_step if poses else self._host_hurry
+        out = self._call(host, overrides, inputs, poses=poses)
         bad, contact, constraint, lost = out["faults"]
         faults = physics.faults.add(bad, contact, constraint)
         # A discarded step leaves the world as it was, unless that was not finite either. The host
@@ -95,7 +99,14 @@ class MujocoC:
         keep = (bad > 0) & ~(lost > 0)
         out["sensordata"] = jnp.where(keep, physics.sensordata, out["sensordata"])
         ctrl = jnp.where(bad > 0, physics.ctrl, ctrl)
+        if not poses:
+            out |= {field: getattr(physics, field) for field in _POSES}
         return self._state(out, ctrl, physics.mocap_pos, physics.mocap_quat, faults)
+
+    def look(self, overrides: Overrides, physics: PhysicsState) -> PhysicsState:
+        out = self._call(self._host_look, overrides, {"row": physics.raw["row"]})
+        sensors = jnp.where(self._pool.stale, physics.sensordata, out["sensordata"])
+        return physics.replace(**{f: out[f] for f in _POSES}, sensordata=sensors)
 
     def _state(
         self,
@@ -126,6 +137,8 @@ class MujocoC:
         host: Callable[[dict[str, np.ndarray], dict[str, np.ndarray]], dict[str, np.ndarray]],
         overrides: Overrides,
         inputs: dict[str, jax.Array],
+        *,
+        poses: bool = True,
     ) -> dict[str, jax.Array]:
         """Runs `host` on the whole batch; unbatched from the caller's side."""
         check_fields(self.model, overrides)
@@ -146,8 +159,11 @@ class MujocoC:
             )
             return {k: v.reshape((*lead, *v.shape[1:])) for k, v in out.items()}
 
+        shapes = self._out_shapes()
+        if not poses:
+            shapes = {k: v for k, v in shapes.items() if k not in _POSES}
         return jax.pure_callback(
-            callback, self._out_shapes(), dict(overrides), inputs, vmap_method="broadcast_all"
+            callback, shapes, dict(overrides), inputs, vmap_method="broadcast_all"
         )
 
     def _out_shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
@@ -180,8 +196,27 @@ class MujocoC:
             out["sensordata"][:, self._pool.stale] = 0.0
             return out
 
-    def _host_step(
+    def _host_look(
         self, overrides: dict[str, np.ndarray], inputs: dict[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        row = inputs["row"].view(np.float64)
+        n = row.shape[0]
+        with self._pool.borrow(n, overrides) as batch:
+            batch.state[:] = row
+            _run(batch.forward, stage=self._pool.stage)
+            return self._read(batch, np.zeros((n, 4), np.int32))
+
+    def _host_hurry(
+        self, overrides: dict[str, np.ndarray], inputs: dict[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        return self._host_step(overrides, inputs, poses=False)
+
+    def _host_step(
+        self,
+        overrides: dict[str, np.ndarray],
+        inputs: dict[str, np.ndarray],
+        *,
+        poses: bool = True,
     ) -> dict[str, np.ndarray]:
         before = inputs["row"].view(np.float64)
         n = before.shape[0]
@@ -191,7 +226,8 @@ class MujocoC:
             if "wrench" in inputs:
                 batch.state[:, self._pool.wrench_columns] = inputs["wrench"]
             batch.warning[:] = 0
-            error = _run(batch.step, nstep=self.substeps, stage=self._pool.stage)
+            stage = self._pool.stage if poses else mujoco.mjtStage.mjSTAGE_NONE
+            error = _run(batch.step, nstep=self.substeps, stage=stage)
             warning = batch.warning[..., 1] > 0  # counts; [..., 0] is the last offender
             bad = warning[:, _BAD_STATE].any(axis=1)
             bad |= ~(np.abs(batch.bind("qvel")) < MAX_SPEED).all(axis=1)
@@ -201,19 +237,24 @@ class MujocoC:
             lost = bad & ~np.isfinite(before).all(axis=1)  # has no state to go back to
             if bad.any():
                 batch.state[bad] = np.where(lost[bad, None], self._pool.rest, before[bad])
-                _run(batch.forward, ids=np.flatnonzero(bad), stage=self._pool.stage)
+                if poses:
+                    _run(batch.forward, ids=np.flatnonzero(bad), stage=stage)
             faults = np.stack([bad, warning[:, _CONTACT_FULL], full, lost], axis=1)
-            out = self._read(batch, faults.astype(np.int32))
+            out = self._read(batch, faults.astype(np.int32), poses=poses)
             out["sensordata"][np.ix_(bad, self._pool.stale)] = 0.0
             if "wrench" in inputs:  # a state keeps what is applied to it, and this was for once
                 out["row"].view(np.float64)[:, self._pool.wrench_columns] = 0.0
             return out
 
-    def _read(self, batch: Batch, faults: np.ndarray) -> dict[str, np.ndarray]:
+    def _read(
+        self, batch: Batch, faults: np.ndarray, *, poses: bool = True
+    ) -> dict[str, np.ndarray]:
         n = batch.nsim
         out = {"row": batch.state.copy().view(np.uint32), "faults": faults}
-        for field in _STATE + _DERIVED:
+        for field in (*_STATE, *(_DERIVED if poses else ("sensordata",))):
             out[field] = batch.bind(field).astype(np.float32)
+        if not poses:
+            return out
         out["site_xmat"] = out["site_xmat"].reshape(n, -1, 3, 3)
         return out
 

@@ -118,7 +118,10 @@ class MjxWarp:
         physics: PhysicsState,
         ctrl: jax.Array,
         wrench: jax.Array | None = None,
+        *,
+        poses: bool = True,
     ) -> PhysicsState:
+        del poses  # always up to date
         before = Carry.of(physics)
         inputs = self._inputs(overrides, before, ctrl, physics.mocap_pos, physics.mocap_quat)
         if wrench is not None:
@@ -131,6 +134,10 @@ class MjxWarp:
         )
         inputs = inputs.replace(ctrl=jnp.where(out.bad, physics.ctrl, inputs.ctrl))
         return self._state(out, inputs, faults)
+
+    def look(self, overrides: Overrides, physics: PhysicsState) -> PhysicsState:
+        del overrides
+        return physics
 
     def _inputs(
         self,

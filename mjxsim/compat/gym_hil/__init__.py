@@ -13,7 +13,7 @@ from mjxsim.compat.gym_hil.wrappers import (
     GripperPenaltyWrapper,
     ResetDelayWrapper,
 )
-from mjxsim.compat.registration import register
+from mjxsim.envs.gym_hil_ids import register
 
 __all__ = [
     "EEActionWrapper",

@@ -167,7 +167,7 @@ def _randomization(
 
 def make(
     settings: Settings,
-    step: tuple[float, float, float] = (EE_STEP,) * 3,
+    step: tuple[float, float, float] = (EE_STEP, EE_STEP, EE_STEP),
     *,
     episode_seconds: float = math.inf,
     announce: bool = False,

@@ -1,6 +1,7 @@
 """gym-hil's observation and action spaces, and what our environment shows in those terms."""
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +17,8 @@ from mjxsim.envs.pixels import IMAGES, STATE
 BASE_ACTION = 7  # x, y, z, three rotations that nothing heeds, gripper
 WRAPPED_ACTION = 4  # x, y, z, gripper
 
-HilObservation = dict[str, np.ndarray | dict[str, np.ndarray]]
+# "agent_pos", and "environment_state" or, a dictionary itself, "pixels".
+HilObservation = dict[str, Any]
 
 
 def observation_space(settings: Settings) -> spaces.Dict:
@@ -61,7 +63,7 @@ def observation(settings: Settings, seen: Observation) -> HilObservation:
     return {"pixels": pixels, "agent_pos": np.array(seen[STATE])}
 
 
-def resized(settings: Settings, pictures: np.ndarray) -> np.ndarray:
+def resized(settings: Settings, pictures: np.ndarray | jax.Array) -> np.ndarray:
     """Pictures (..., height, width, 3) in the size that the settings ask for: a copy."""
     if pictures.shape[-3:-1] == settings.picture:
         return np.array(pictures)
@@ -77,9 +79,7 @@ def _resize(pictures: jax.Array, size: tuple[int, int]) -> jax.Array:
 
 def gripper(observed: HilObservation) -> np.ndarray:
     """The gripper's control as a share, () or (num_envs,): 0 is open, 1 closed."""
-    agent = observed["agent_pos"]
-    assert isinstance(agent, np.ndarray)
-    return agent[..., GRIPPER_ENTRY] / 255.0
+    return observed["agent_pos"][..., GRIPPER_ENTRY] / 255.0
 
 
 def toggled(before: np.ndarray, after: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """gym-hil's environments by the thousand: one compiled step for all of them."""
 
 import functools
-from typing import Any
+from typing import Any, cast
 
 import gymnasium
 import numpy as np
@@ -94,16 +94,18 @@ class HilVectorEnv(BatchedVectorEnv):
         if seed is None and self._state is None:
             seed = self.settings.seed
         observed, info = super().reset(seed=seed, options=options)
-        self._gripper = spaces.gripper(observed)
-        return observed, info
+        shown = cast(HilObservation, observed)
+        self._gripper = spaces.gripper(shown)
+        return shown, info
 
     def step(
         self, actions: np.ndarray
     ) -> tuple[HilObservation, np.ndarray, np.ndarray, np.ndarray, Info]:
         """See `BatchedVectorEnv`; actions are (num_envs, 7), or (num_envs, 4) where wrapped."""
-        result = super().step(actions)
-        self._gripper = spaces.gripper(result[0])
-        return result
+        observed, reward, terminated, truncated, infos = super().step(actions)
+        shown = cast(HilObservation, observed)
+        self._gripper = spaces.gripper(shown)
+        return shown, reward, terminated, truncated, infos
 
     def _single_spaces(self) -> tuple[gymnasium.spaces.Dict, gymnasium.spaces.Box]:
         action = spaces.wrapped_action_space() if self._wrapped else spaces.base_action_space()

@@ -127,7 +127,12 @@ def _passive(model: mujoco.MjModel, data: mujoco.MjData, panels: dict[str, bool]
     import mujoco.viewer
 
     try:
-        return mujoco.viewer.launch_passive(model, data, **panels)
+        return mujoco.viewer.launch_passive(
+            model,
+            data,
+            show_left_ui=panels["show_left_ui"],
+            show_right_ui=panels["show_right_ui"],
+        )
     except Exception as error:  # GLFW and the viewer each have errors of their own
         raise NoRendererError(
             f"MuJoCo's viewer does not open ({error}): it needs a display, and mjpython on macOS"
