@@ -188,7 +188,7 @@ def hil(work: pathlib.Path, options: argparse.Namespace) -> str:
 
 
 def device(work: pathlib.Path, options: argparse.Namespace) -> str:
-    """A device's commands reach an arm: it goes where the person says, and starts anew when told."""
+    """A device's commands reach an arm: it goes where it is told, and starts anew when told."""
     from lerobot.robots import make_robot_from_config
     from lerobot.teleoperators import make_teleoperator_from_config
     from lerobot.teleoperators.utils import TeleopEvents
@@ -236,8 +236,8 @@ def device(work: pathlib.Path, options: argparse.Namespace) -> str:
 
     start = arm.get_observation()
     end = frames(30)
-    # The base's y is to the left, and an SO101's pan turns to the left with growing degrees.
-    assert end["shoulder_pan.pos"] > start["shoulder_pan.pos"] + 10.0, (start, end)
+    # The base's y is to the left; LeRobot's pan grows clockwise, seen from above.
+    assert end["shoulder_pan.pos"] < start["shoulder_pan.pos"] - 10.0, (start, end)
     assert end["gripper.pos"] < 5.0 < 45.0 < start["gripper.pos"], (start, end)
     held.command = Command(events=(Event.RESET, Event.SUCCESS))
     teleop.get_action()
