@@ -91,7 +91,8 @@ def degrees(work: pathlib.Path, options: argparse.Namespace) -> str:
         return "evaluated"
     from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
-    dataset = LeRobotDataset("eval_recording", root=work / "eval_degrees" / "recordings" / "env_0")
+    root = work / "eval_degrees" / "recordings" / "mjxsim_0" / "env_0"
+    dataset = LeRobotDataset("eval_recording", root=root)
     assert dataset.num_episodes == 1, dataset.num_episodes
     assert dataset.features["observation.state"]["shape"] == (len(JOINTS),), dataset.features
     success = [bool(dataset[i]["next.success"]) for i in range(dataset.num_frames)]
