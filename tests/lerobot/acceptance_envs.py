@@ -141,6 +141,8 @@ def record(work: pathlib.Path, options: argparse.Namespace) -> str:
         # Degrees: the elbow starts bent by 27 of them, and 0.5 rad would be less than one.
         assert 15.0 < states[0, 2] < 40.0, states[0]
         assert np.ptp(states[:, :5], axis=0).max() > 5.0, "the arm did not move"
+        if len(states) > 3 * RECORDED_FPS:  # else the machine was too slow for the expert to finish
+            assert states[-1, 5] > 5.0 > actions[-1, 5], "the jaws closed without the cube"
         home.append(actions)
     # The scene was drawn anew in between: another cube, so another way to it.
     shared = min(map(len, home))
