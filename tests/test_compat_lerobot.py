@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 import importlib.metadata
 import importlib.util
+import itertools
 import json
 import os
 import pathlib
@@ -70,18 +71,23 @@ def test_a_world_waits_for_whoever_looks_away_and_says_how_long() -> None:
     assert pacer.lost == pytest.approx(2.5)
 
 
-def test_the_scene_is_drawn_anew_within_the_recorders_pause() -> None:
-    rounds, phases = Rounds(episode=2.0, reset=1.0), []
-    # LeRobot's loop: 2 s, 1 s, then it saves for 0.7 s in which nobody asks.
-    asked = [i / FPS for i in range(3 * FPS)]
-    for now in [*asked, *(3.7 + t for t in asked)]:
-        rounds = rounds.at(now)
-        phases.append((now, rounds.phase))
-    resets = [now for now, phase in phases if phase == "reset"]
-    for begin in (0.0, 3.7):
-        mine = [now - begin for now in resets if begin <= now < begin + 3.0]
-        assert 2.0 < min(mine) < 2.2  # never while it records
-        assert max(mine) > 2.8
+@pytest.mark.parametrize("frame", [1 / FPS, 0.1, 0.19])
+@pytest.mark.parametrize("saving", [0.4, 2.0])
+def test_the_scene_is_drawn_anew_within_the_recorders_pause(frame: float, saving: float) -> None:
+    rounds, now = Rounds(episode=2.0, reset=1.0), 50.0
+    for _ in range(10):
+        told: dict[str, list[str]] = {"record": [], "pause": []}
+        for phase, seconds in (("record", 2.0), ("pause", 1.0)):
+            start = now
+            while now - start < seconds:  # as LeRobot's loop does
+                rounds = rounds.at(now + 0.7 * frame)
+                told[phase].append(rounds.phase)
+                now += frame
+        now += saving
+        assert set(told["record"]) == {"record"}
+        assert told["pause"][-1] == "reset"
+        changes = sum(a != b for a, b in itertools.pairwise(told["pause"]))
+        assert changes <= 1, "it began to drive before the recorder recorded"
     with pytest.raises(ValueError, match=r"reset_time_s >= 0\.5"):
         Rounds(episode=2.0, reset=0.0)
 
