@@ -91,7 +91,8 @@ def degrees(work: pathlib.Path, options: argparse.Namespace) -> str:
         return "evaluated"
     from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
-    dataset = LeRobotDataset("eval_recording", root=work / "eval_degrees" / "recordings" / "env_0")
+    root = work / "eval_degrees" / "recordings" / "mjxsim_0" / "env_0"
+    dataset = LeRobotDataset("eval_recording", root=root)
     assert dataset.num_episodes == 1, dataset.num_episodes
     assert dataset.features["observation.state"]["shape"] == (len(JOINTS),), dataset.features
     success = [bool(dataset[i]["next.success"]) for i in range(dataset.num_frames)]
@@ -140,6 +141,8 @@ def record(work: pathlib.Path, options: argparse.Namespace) -> str:
         # Degrees: the elbow starts bent by 27 of them, and 0.5 rad would be less than one.
         assert 15.0 < states[0, 2] < 40.0, states[0]
         assert np.ptp(states[:, :5], axis=0).max() > 5.0, "the arm did not move"
+        if len(states) > 3 * RECORDED_FPS:  # else the machine was too slow for the expert to finish
+            assert states[-1, 5] > 5.0 > actions[-1, 5], "the jaws closed without the cube"
         home.append(actions)
     # The scene was drawn anew in between: another cube, so another way to it.
     shared = min(map(len, home))
@@ -188,7 +191,7 @@ def hil(work: pathlib.Path, options: argparse.Namespace) -> str:
 
 
 def device(work: pathlib.Path, options: argparse.Namespace) -> str:
-    """A device's commands reach an arm: it goes where the person says, and starts anew when told."""
+    """A device's commands reach an arm: it goes where it is told, and starts anew when told."""
     from lerobot.robots import make_robot_from_config
     from lerobot.teleoperators import make_teleoperator_from_config
     from lerobot.teleoperators.utils import TeleopEvents
@@ -236,8 +239,8 @@ def device(work: pathlib.Path, options: argparse.Namespace) -> str:
 
     start = arm.get_observation()
     end = frames(30)
-    # The base's y is to the left, and an SO101's pan turns to the left with growing degrees.
-    assert end["shoulder_pan.pos"] > start["shoulder_pan.pos"] + 10.0, (start, end)
+    # The base's y is to the left; LeRobot's pan grows clockwise, seen from above.
+    assert end["shoulder_pan.pos"] < start["shoulder_pan.pos"] - 10.0, (start, end)
     assert end["gripper.pos"] < 5.0 < 45.0 < start["gripper.pos"], (start, end)
     held.command = Command(events=(Event.RESET, Event.SUCCESS))
     teleop.get_action()

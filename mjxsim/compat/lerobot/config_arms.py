@@ -37,8 +37,8 @@ class SimArmConfig(RobotConfig):
     task: str = "pick_cube"
     engine: str = "c"
     views: list[str] = field(default_factory=lambda: ["front", "wrist"])
-    height: int = 240
-    width: int = 320
+    height: int = 96
+    width: int = 128
     renderer: str = "auto"
     settings: dict[str, Any] = field(default_factory=dict)
     seed: int = 0

@@ -4,21 +4,24 @@ import dataclasses
 from typing import Literal, Self
 
 Phase = Literal["record", "reset"]
-_SLACK = 0.1  # [s] into the recorder's pause: its clock began a little earlier than ours
+_SLACK = 0.1  # [s] for what the recorder does beside its loop
 
 
 @dataclasses.dataclass(frozen=True)
 class Rounds:
     """Where a recorder is in its round of recording for `episode` and pausing for `reset` seconds.
 
-    It is asked once per frame. While the recorder saves an episode nobody asks, so that the next
-    recording begins with the first question after the pause is over.
+    It is asked once per frame. A loop of the recorder's ends up to a frame late, so the slowest
+    frame seen is waited for: the pause begins a little late here and never ends early. While the
+    recorder saves an episode nobody asks; the next recording begins with the first question then.
     """
 
     episode: float  # [s]
     reset: float  # [s]
     phase: Phase = "record"
-    since: float | None = None  # [s] when the phase began
+    since: float | None = None  # [s] when the recording began
+    last: float = 0.0  # [s] of the last question
+    slowest: float = 0.0  # [s] the longest time between two questions of this round
 
     def __post_init__(self) -> None:
         """Raises ValueError, one line, for times in which the scene cannot be drawn anew."""
@@ -31,10 +34,14 @@ class Rounds:
     def at(self, now: float) -> Self:
         """The same at a later time [s]."""
         if self.since is None:
-            return dataclasses.replace(self, since=now)
+            return dataclasses.replace(self, since=now, last=now)
         elapsed = now - self.since
-        if self.phase == "record" and elapsed >= self.episode + _SLACK:
-            return dataclasses.replace(self, phase="reset", since=now)
-        if self.phase == "reset" and elapsed >= self.reset - _SLACK:
-            return dataclasses.replace(self, phase="record", since=now)
-        return self
+        pause = self.episode + self.reset + 2 * self.slowest
+        if self.phase == "reset" and elapsed >= pause:
+            return dataclasses.replace(self, phase="record", since=now, last=now, slowest=0.0)
+        # A hiccup must not cost the pause.
+        slowest = min(max(self.slowest, now - self.last), self.reset / 4)
+        phase = self.phase
+        if phase == "record" and elapsed >= self.episode + _SLACK + slowest:
+            phase = "reset"
+        return dataclasses.replace(self, phase=phase, last=now, slowest=slowest)

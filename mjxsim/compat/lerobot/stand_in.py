@@ -6,6 +6,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Iterable
+from typing import NoReturn
 
 _MODULE, _DISTRIBUTION = "gym_hil", "gym-hil"
 _VERSION = "0.1.14"  # whose ids mjxsim has
@@ -19,7 +20,7 @@ class _Distribution(importlib.metadata.Distribution):
             return None
         return f"Metadata-Version: 2.1\nName: {_DISTRIBUTION}\nVersion: {_VERSION}\n"
 
-    def locate_file(self, path: str | os.PathLike[str]) -> importlib.metadata.SimplePath:
+    def locate_file(self, path: str | os.PathLike[str]) -> NoReturn:
         raise FileNotFoundError(f"the stand-in for {_DISTRIBUTION} has no file {path}")
 
 
