@@ -72,7 +72,7 @@ def replay(
         source, first = playable(dataset, batch[0]), dataset.episodes[batch[0]]
         of = source.to_json(), first.lanes
         if of not in built:
-            built[of] = Programs.of(source.make(), first.lanes)
+            built[of] = Programs.of(source.make(), first.lanes, pictures=False)
         yield from _play(built[of], dataset, batch, scenes)
 
 

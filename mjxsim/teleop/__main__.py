@@ -7,16 +7,12 @@ Exit codes: 0 done; 1 done, but the recording was cut short; 2 a mistake in what
 """
 
 import contextlib
-import io
 import sys
 import threading
 from collections.abc import Sequence
 
-import tyro
-
-from mjxsim.config import flags_of
+from mjxsim import config as configs
 from mjxsim.learning.checkpoint import CheckpointError
-from mjxsim.naming import unknown
 from mjxsim.teleop import build
 from mjxsim.teleop.build import Worlds
 from mjxsim.teleop.config import TeleopConfig
@@ -51,19 +47,7 @@ def parse(argv: Sequence[str]) -> TeleopConfig:
     Raises:
       ValueError: an unknown option (with the nearest valid one) or a value that does not fit.
     """
-    valid = sorted(flags_of(TeleopConfig()))
-    for word in argv:
-        name = word.split("=")[0].replace("_", "-")
-        if name.startswith("--") and name not in (*valid, "--help"):
-            raise ValueError(unknown("option", name, valid))
-    said = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(said):
-            return tyro.cli(TeleopConfig, args=list(argv), prog=PROG, description=__doc__)
-    except SystemExit as stop:
-        if not stop.code:
-            raise
-        raise ValueError(_unboxed(said.getvalue())) from None
+    return configs.with_flags(TeleopConfig(), argv, PROG)
 
 
 def run(config: TeleopConfig) -> int:
@@ -159,18 +143,6 @@ def _beside(loop: Loop, window: Window) -> Report:
 
 def _line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
-
-
-def _unboxed(text: str) -> str:
-    """The first paragraph of tyro's boxed error as one line."""
-    lines: list[str] = []
-    for line in text.splitlines():
-        inner = line.strip().strip("│").strip()
-        if inner.startswith("─"):
-            break
-        if inner and not inner.startswith(("╭", "╰")):
-            lines.append(inner)
-    return " ".join(lines)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 Importing this package loads nothing of LeRobot's. LeRobot finds what is here in one of two ways:
 
-- the distribution `lerobot_robot_mjxsim` (in the folder plugins/ of the repository) is installed:
+- the distribution `lerobot_robot_mjxsim` (in the folder plugin/ here) is installed:
   every LeRobot command imports it, and it calls `register`;
 - `--env.discover_packages_path=mjxsim.compat.lerobot` (or `--robot.discover_packages_path=...`) on
   the command line, with mjxsim alone installed: LeRobot imports every module of this package.

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mjxsim.teleop.devices.base import DeviceError
+from mjxsim.teleop.screen import why_none
 
 if TYPE_CHECKING:
     import pygame.event
@@ -37,6 +38,9 @@ class SdlEvents:
         if not video:
             os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
         try:
+            # Without one SDL draws where nobody looks, and waits for keys that nobody can press.
+            if video and "SDL_VIDEODRIVER" not in os.environ and (why := why_none()):
+                raise pygame.error(why.removeprefix("no display: "))
             pygame.display.init()
         except pygame.error as error:
             raise DeviceError(
