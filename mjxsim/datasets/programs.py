@@ -22,7 +22,7 @@ from mjxsim.envs.pixels import STATE, Sight
 class Programs:
     """`reset`, `step` and what is seen, of `lanes` worlds at once.
 
-    The physics is compiled without the cameras, and pictures are drawn by a program of their own, so
+    The physics is compiled without the cameras, and pictures are drawn by their own program, so
     that an episode has the same bits whether anybody looked or not: in a recording of all lanes,
     in teleoperation and when it is played again.
     """

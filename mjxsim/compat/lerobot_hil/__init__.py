@@ -10,7 +10,7 @@ this package, so that gym-hil stays what it is everywhere else.
 """
 
 from mjxsim.compat.lerobot.stand_in import install
-from mjxsim.compat.registration import register
+from mjxsim.envs.gym_hil_ids import register
 
 register(override=True)
 install()
