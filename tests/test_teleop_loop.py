@@ -256,6 +256,10 @@ def test_what_is_recorded(recorded: tuple[Notebook, list[str]], env: Env) -> Non
 def test_a_recording_replays_bit_for_bit(recorded: tuple[Notebook, list[str]], blind: Env) -> None:
     """From the stored key and actions every observation is the same; the others need not be."""
     notebook, _ = recorded
+    check_replay(notebook, blind)
+
+
+def check_replay(notebook: Notebook, blind: Env) -> None:
     reset = mjxsim.jit(jax.vmap(blind.start))
     step = mjxsim.jit(jax.vmap(blind.advance))
     for episode in notebook.saved:
@@ -325,6 +329,32 @@ def test_pause_stops_the_world_but_not_the_person(held_lanes: Lanes) -> None:
     paused = [frame for frame in album.frames if frame.status.paused]
     assert len({frame.qpos.tobytes() for frame in paused}) == 1
     assert steps[-1] == 15
+
+
+def test_marks_and_lanes_while_paused(held_lanes: Lanes, blind: Env) -> None:
+    """What is asked for in a pause is done in it, once, and nothing moves."""
+    notebook = Notebook()
+    script = [
+        (0.0, UP),
+        at(0.3, Event.PAUSE),
+        at(0.4, Event.SUCCESS, linear=(1.0, 0.0, 0.0)),
+        at(0.6, Event.NEXT_LANE, linear=(1.0, 0.0, 0.0)),
+        at(0.8, Event.PAUSE),
+        at(0.9, linear=(0.0, 0.0, 1.0)),
+        at(1.1, Event.FAILURE),
+    ]
+    _, album, said = drive(held_lanes, script, 14, notebook)
+    assert [line for line in said if "mark" in line] == [
+        "marked as a success",
+        "marked as a failure",
+    ]
+    assert [episode["lane"] for episode in notebook.saved] == [0, 1]
+    check_replay(notebook, blind)
+    paused = [frame for frame in album.frames if frame.status.paused]
+    assert [frame.status.lane for frame in paused] == [0] * 6 + [1] * 4
+    assert len({frame.step for frame in paused}) == 1
+    assert [frame.status.step == 0 for frame in paused] == [False] * 2 + [True] * 8
+    assert len({frame.qpos.tobytes() for frame in paused}) == 3, "as it was, and two new starts"
 
 
 def test_taking_over_and_handing_back(expert_lanes: Lanes) -> None:
@@ -421,6 +451,9 @@ def test_seen_is_small(held_lanes: Lanes) -> None:
         ),
         (["--headless", "--device", "gamepad", "--keymap", "no.json"], "cannot read key map"),
         (["--headless", "--device", "scripted", "--lanes", "many"], "many"),
+        (["--headless", "--device", "scripted", "--seed", "-1"], "seed must be at least 0"),
+        (["--headless", "--device", "scripted", "--web", "99999"], "a port is 0 (any) to 65535"),
+        (["--headless", "--device", "browser", "--host", "192.0.2.1"], "cannot listen at 192"),
     ],
 )
 def test_mistakes_are_answered_in_a_line(

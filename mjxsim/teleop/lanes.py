@@ -35,6 +35,7 @@ class Orders(flax.struct.PyTreeNode):
     steer: _Array  # bool (), it follows the wish rather than its driver
     keep: _Array  # bool (), it is not restarted when its episode ends
     freeze: _Array  # bool (), it waits as it is while the others move
+    pause: _Array  # bool (), every lane waits as it is
     restart: _Array  # bool (), instead of a step it begins episode `number`
     number: _Array  # uint32 ()
 
@@ -141,6 +142,7 @@ class Lanes:
         steer: bool = True,
         keep: bool = True,
         freeze: bool = False,
+        pause: bool = False,
         restart: bool = False,
         number: int = 0,
     ) -> Orders:
@@ -151,6 +153,7 @@ class Lanes:
             steer=np.array(steer),
             keep=np.array(keep),
             freeze=np.array(freeze),
+            pause=np.array(pause),
             restart=np.array(restart),
             number=np.array(number, np.uint32),
         )
@@ -187,7 +190,7 @@ def _settle(
 ) -> tuple[State, Seen]:
     """What each lane does after all: it has stepped, waits, or begins anew."""
     mine = _mine(state, orders)
-    still = mine & (orders.freeze | orders.restart)
+    still = orders.pause | (mine & (orders.freeze | orders.restart))
     after = _select(still, state, after)
     ended = (transition.terminated | transition.truncated) & ~still & ~(mine & orders.keep)
     after = reset_done(env, after, ended)

@@ -125,6 +125,7 @@ class Loop:
         command, outcome = Command(), Outcome()
         decision = Decision(restart=True, freeze=now.waiting, steer=False)
         seen: Seen | None = None
+        was = now
         pictures: jax.Array | None = None
         self._say_all(self._device.messages(), showing)
         while not self._stop.is_set() and self._steps != self._max_steps:
@@ -144,7 +145,9 @@ class Loop:
             if self._error and rules.can_record:
                 rules = dataclasses.replace(rules, can_record=False, episodes=None)
                 now = dataclasses.replace(now, recording=False, waiting=False)
-            if now.paused and seen is not None:
+            # A person who pauses still sees the new start, or the lane, that they ask for.
+            asked = decision.restart or now.lane != was.lane
+            if now.paused and not asked and seen is not None:
                 showing.show(self._frame(now, rules, command, seen, pictures))
                 continue
             orders = self._lanes.orders(
@@ -153,16 +156,17 @@ class Loop:
                 steer=decision.steer,
                 keep=decision.keep,
                 freeze=decision.freeze,
+                pause=now.paused,
                 restart=decision.restart,
                 number=now.number,
             )
             before, drawn = seen, pictures
             state, pending = self._lanes.step(state, orders)
-            self._steps += 1
-            moved = not (decision.restart or decision.freeze)
+            self._steps += not now.paused
+            moved = not (decision.restart or decision.freeze or now.paused)
             after: Seen = jax.device_get(pending)
             # A picture that nobody records may be dropped; one that is still drawn would pile up.
-            if self._draw and (now.recording or self._realized is pictures):
+            if self._draw and (now.recording or now.paused or self._realized is pictures):
                 pictures = self._draw(pending)
             if now.recording and moved and before is not None:
                 self._record(drawn, before, after, decision.steer, showing)

@@ -151,7 +151,7 @@ def react(
             return session, Decision(verdict=verdict, quit=True, messages=tuple(messages))
     if restart:
         session = _restarted(session, rules)
-    elif session.waiting and _moves(session, command):
+    elif session.waiting and not session.paused and _moves(session, command):
         session = dataclasses.replace(session, waiting=False)
     if session.waiting and session.resting is None and command.joints is not None:
         session = dataclasses.replace(session, resting=command.joints)
