@@ -23,7 +23,8 @@ _ENCODERS: dict[str, tuple[str, dict[str, str]]] = {
     # One thread of its own, and no filter that mixes pictures of neighbouring times.
     "av1": ("libsvtav1", {"preset": "8", "svtav1-params": "lp=1:enable-tf=0"}),
 }
-os.environ.setdefault("SVT_LOG", "1")  # libsvtav1 says its settings on stderr otherwise
+# libsvtav1 says its settings on stderr otherwise, and at 1 that an episode was thrown away.
+os.environ.setdefault("SVT_LOG", "0")
 
 
 @dataclasses.dataclass(frozen=True)

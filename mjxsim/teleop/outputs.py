@@ -45,7 +45,7 @@ def open_recorder(config: TeleopConfig, root: pathlib.Path, built: Worlds) -> Re
         control=built.control,
         cameras=env.eyes.config if env.eyes else datasets.Source.cameras,
         randomization=built.run.config.randomization if built.run else RandomizationConfig(),
-    )
+    ).resolved(env)
     opened = datasets.Writer.resume if config.resume else datasets.Writer.create
     features = datasets.features_of(env, extras=EXTRAS)
     # Encoders start threads of their own, which would compete with the control thread.
@@ -74,7 +74,7 @@ def open_sinks(config: TeleopConfig, built: Worlds, device: Device) -> list[Sink
     if config.web is not None:
         from mjxsim.teleop.web import WebView
 
-        view = WebView(model, port=config.web, help=device.help())
+        view = WebView(model, host=config.host, port=config.web, help=device.help())
         print(f"the scene is at {view.url}", flush=True)
         sinks.append(view)
     return sinks
