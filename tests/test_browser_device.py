@@ -157,7 +157,27 @@ def test_forgotten_pages_take_no_room() -> None:
 
 
 def test_keys_are_those_of_the_keyboard() -> None:
-    assert KEYS.keys() == KEYBOARD.keys()
+    """A key has SDL's name on the one side and the browser's on the other."""
+    names = {
+        "up": "ArrowUp",
+        "down": "ArrowDown",
+        "left": "ArrowLeft",
+        "right": "ArrowRight",
+        "right shift": "ShiftRight",
+        "left shift": "ShiftLeft",
+        "return": "Enter",
+        "right ctrl": "ControlRight",
+        "left ctrl": "ControlLeft",
+        "]": "BracketRight",
+        "[": "BracketLeft",
+        "=": "Equal",
+        "-": "Minus",
+    }
+    expected = {
+        action: names.get(key) or (f"Key{key.upper()}" if len(key) == 1 else key.capitalize())
+        for action, key in KEYBOARD.items()
+    }
+    assert dict(KEYS) == expected
     assert set(KEYS) <= set(ACTIONS)
     assert len(set(KEYS.values())) == len(KEYS)
 
@@ -263,6 +283,8 @@ def test_next_port_is_taken_and_none_is_said() -> None:
         second.close()
     with pytest.raises(DeviceError, match=r"cannot listen at 192\.0\.2\.1"):  # RFC 5737
         BrowserDevice(host="192.0.2.1")
+    with pytest.raises(ValueError, match="a port is 0"):
+        BrowserDevice(port=70000)
 
 
 def test_broken_connections_break_nothing(

@@ -393,6 +393,17 @@ def test_no_spacemouse(hid: Hid) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_no_library_of_a_spacemouse(hid: Hid, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pyspacemouse import api
+
+    def missing() -> None:  # as easyhid does without it
+        raise AttributeError("function/symbol 'hid_init' not found")
+
+    monkeypatch.setattr(api, "Enumeration", missing)
+    with pytest.raises(DeviceError, match="apt-get install libhidapi-hidraw0"):
+        make_device("spacemouse")
+
+
 # Leader arm: a fake serial bus.
 
 

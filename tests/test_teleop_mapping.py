@@ -173,3 +173,5 @@ def test_a_device_is_never_beyond_its_end() -> None:
 def test_speeds_are_positive() -> None:
     with pytest.raises(ValueError, match=r"speeds.linear must be positive"):
         Speeds(linear=0.0)
+    with pytest.raises(ValueError, match=r"speeds.joint must be positive, got inf"):
+        Speeds(joint=float("inf"))

@@ -100,6 +100,7 @@ def test_when_there_is_a_display(monkeypatch: pytest.MonkeyPatch) -> None:
         ("--engine d", "unknown engine 'd'"),
         ("--task handover", "task 'handover' needs a robot with 2 arms"),
         ("--viewer web --host 192.0.2.1", "cannot listen at 192.0.2.1"),
+        ("--viewer web --port 99999", "a port is 0 (any) to 65535, got 99999"),
         ("--viewer mujoco", "no display: neither DISPLAY nor WAYLAND_DISPLAY is set; look with"),
         ("--viewr web", "unknown option '--viewr': did you mean '--viewer'?"),
         ("--viewer webb", "invalid choice 'webb' for argument '--viewer'"),

@@ -178,6 +178,7 @@ def device_options(config: TeleopConfig, env: Env) -> DeviceOptions:
         port=config.port,
         calibration=config.calibration,
         script=config.script,
+        host=config.host,
         dt=env.task.config.control_dt,
     )
 

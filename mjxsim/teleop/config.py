@@ -5,6 +5,7 @@ import math
 import pathlib
 from typing import Literal
 
+from mjxsim.config import check_seed
 from mjxsim.control import ControlMode
 from mjxsim.naming import unknown
 from mjxsim.teleop.devices import DEVICES
@@ -70,6 +71,8 @@ class TeleopConfig:
     """No window."""
     web: int | None = None
     """Port of a web page that shows the scene."""
+    host: str = "127.0.0.1"
+    """Address of the pages of --web and --device browser; 0.0.0.0 opens them to other machines."""
     rerun: bool = False
     """Show everything in the Rerun viewer."""
     rerun_file: pathlib.Path | None = None
@@ -83,6 +86,7 @@ class TeleopConfig:
             raise ValueError(unknown("device", self.device, DEVICES))
         if self.others is not None and self.others not in DRIVERS:
             raise ValueError(unknown("driver of the other lanes", self.others, DRIVERS))
+        check_seed("seed", self.seed)
         for name, least in (("lanes", 1), ("size", 8)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")

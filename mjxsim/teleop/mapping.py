@@ -5,6 +5,7 @@ rate; a controller's own largest step per action still limits them.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -48,7 +49,7 @@ class Speeds:
     def __post_init__(self) -> None:
         """Raise ValueError for a speed that is not positive."""
         for name, value in dataclasses.asdict(self).items():
-            if not value > 0.0:
+            if not (math.isfinite(value) and value > 0.0):
                 raise ValueError(f"speeds.{name} must be positive, got {value}")
 
 

@@ -11,7 +11,6 @@ from a browser takes the device `browser`.
 import contextlib
 import io
 import math
-import socket
 import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ import mujoco
 import numpy as np
 
 from mjxsim.teleop import triangles
+from mjxsim.teleop.address import check_address
 from mjxsim.teleop.frame import Frame
 from mjxsim.teleop.poses import Poses, changed, viewpoint
 from mjxsim.teleop.worker import Worker
@@ -49,6 +49,7 @@ class WebView:
     Raises:
       RuntimeError: viser is not installed; the message says how to install it.
       OSError: `host` is not an address of this machine.
+      ValueError: `port` is none.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class WebView:
             raise RuntimeError(
                 'the web view needs viser: python -m pip install "mjxsim[web]"'
             ) from error
-        _check_address(host)
+        check_address(host, port)  # viser would wait for ever
         self._poses = Poses(model)
         with _silence():
             self._server = viser.ViserServer(host=host, port=port, label=title, verbose=False)
@@ -231,16 +232,6 @@ def _sky(model: mujoco.MjModel) -> np.ndarray | None:
     front = model.tex_data[start : start + width * width * channels]
     column = front.reshape(width, width, channels)[width // 4 : -(width // 4), width // 2, :3]
     return np.repeat(column[:, None], 2, axis=1)
-
-
-def _check_address(host: str) -> None:
-    """Raises OSError where nothing can be listened at `host`; viser would wait for ever."""
-    family, *_, address = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        try:
-            probe.bind(address)
-        except OSError as error:
-            raise OSError(error.errno, f"cannot listen at {host}: {error.strerror}") from error
 
 
 @contextlib.contextmanager

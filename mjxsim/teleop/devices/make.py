@@ -8,7 +8,7 @@ from mjxsim.naming import unknown
 from mjxsim.robots import lerobot
 from mjxsim.robots.so100 import SO100_UNITS
 from mjxsim.robots.so101 import SO101_UNITS
-from mjxsim.teleop.devices.base import Device, DeviceError
+from mjxsim.teleop.devices.base import Device
 from mjxsim.teleop.devices.sdl import SdlEvents
 
 DEVICES = ("keyboard", "gamepad", "spacemouse", "leader", "browser", "scripted")
@@ -24,6 +24,7 @@ class DeviceOptions:
     port: str | None = None  # of a leader arm, such as /dev/ttyACM0; the only one if None
     calibration: pathlib.Path | None = None  # of a leader arm, as lerobot-calibrate wrote it
     script: str = "expert"  # of "scripted": "expert", or a JSON file
+    host: str = "127.0.0.1"  # that the page of "browser" is served at
     dt: float = 0.05  # [s] between two polls of "scripted"
 
 
@@ -76,15 +77,7 @@ def make_device(
             return Scripted.expert(o.dt)
         return Scripted.read(pathlib.Path(o.script), o.dt)
     if name == "browser":
-        return _browser(keymap)
+        from mjxsim.teleop.devices.browser import BrowserDevice
+
+        return BrowserDevice(keymap=keymap, host=o.host)
     raise ValueError(unknown("device", name, DEVICES))
-
-
-def _browser(keymap: Mapping[str, str] | None) -> Device:
-    import importlib.util
-
-    if importlib.util.find_spec("mjxsim.teleop.devices.browser") is None:
-        raise DeviceError("this mjxsim has no device 'browser'")
-    from mjxsim.teleop.devices import browser  # type: ignore[attr-defined]
-
-    return browser.BrowserDevice(keymap=keymap)

@@ -23,6 +23,9 @@ _PERIOD = 0.004  # [s] between readings; the mouse reports every 8 ms
 _REPORTS = 64  # taken in one reading at most: motion, rotation and buttons come one by one
 _DEAD = 0.05  # of the cap's way, which never quite rests
 _BUTTONS = 32  # more than any model has
+_NO_HID = (
+    "a SpaceMouse needs the HID library: apt-get install libhidapi-hidraw0, or brew install hidapi"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,16 +91,16 @@ class SpaceMouse:
                 'a SpaceMouse needs pyspacemouse: python -m pip install "mjxsim[spacemouse]"'
             ) from error
         except (OSError, TypeError, AttributeError) as error:
-            raise DeviceError(
-                "a SpaceMouse needs the HID library: apt-get install libhidapi-hidraw0, or "
-                "brew install hidapi"
-            ) from error
+            raise DeviceError(_NO_HID) from error
         try:
             first = _open()
         except Exception as error:
+            line = " ".join(str(error).split())
+            if "HID API" in line:  # that library is looked for only now
+                raise DeviceError(_NO_HID) from error
             raise DeviceError(
-                f"no SpaceMouse ({' '.join(str(error).split())}): plug one in, and on Linux let "
-                "yourself read /dev/hidraw* by a udev rule"
+                f"no SpaceMouse ({line}): plug one in, and on Linux let yourself read /dev/hidraw* "
+                "by a udev rule"
             ) from error
         self._link: Link[_Reading] = Link("spacemouse", first, _open, period=_PERIOD)
 

@@ -40,7 +40,7 @@ class BrowserDevice:
       token: the word in the address; chosen at random if None and `host` is not this machine only.
 
     Raises:
-      ValueError: an unknown action or key, or one key for two actions.
+      ValueError: an unknown action or key, one key for two actions, or no such port.
       DeviceError: nothing can be listened at there.
     """
 
@@ -64,7 +64,8 @@ class BrowserDevice:
         self.port, self.path = self._server.port, f"/{token}/" if token else "/"
         seen_at = "127.0.0.1" if host in ("0.0.0.0", "::") else host
         self.url = f"http://{f'[{seen_at}]' if ':' in seen_at else seen_at}:{self.port}{self.path}"
-        self._pilot.say(f"browser: open {self.url}")
+        here = "" if seen_at == host else ", from elsewhere with this machine's name in it"
+        self._pilot.say(f"browser: open {self.url}{here}")
 
     def poll(self) -> Command:
         return self._pilot.poll(time.monotonic())

@@ -18,6 +18,7 @@ import time
 import urllib.parse
 from collections.abc import Callable, Mapping
 
+from mjxsim.teleop.address import LAST_PORT, check_address
 from mjxsim.teleop.devices.base import DeviceError
 from mjxsim.teleop.devices.browser.pictures import Pictures
 from mjxsim.teleop.devices.browser.pilot import Pilot
@@ -51,6 +52,7 @@ class Server:
 
     Raises:
       DeviceError: nothing can be listened at there.
+      ValueError: `port` is none.
     """
 
     def __init__(self, host: str, port: int, site: Site) -> None:
@@ -95,13 +97,18 @@ class _Listener(socketserver.ThreadingMixIn, http.server.HTTPServer):
 
 
 def _listen(host: str, port: int, handler: type["_Handler"]) -> _Listener:
+    try:
+        check_address(host, port)
+    except OSError as error:
+        raise DeviceError(f"browser: {error.strerror}") from error
+    last = min(port + _TRIES - 1, LAST_PORT)
     why: OSError | None = None
-    for candidate in range(port, port + _TRIES) if port else (0,):
+    for candidate in range(port, last + 1) if port else (0,):
         try:
             return _Listener((host, candidate), handler)
         except OSError as error:
             why = error
-    ports = f"{port} to {port + _TRIES - 1}" if port else "any"
+    ports = f"{port} to {last}" if port else "any"
     raise DeviceError(
         f"browser: cannot listen at {host}, port {ports}: {why.strerror if why else ''}"
     )
