@@ -190,7 +190,7 @@ def _settle(
 ) -> tuple[State, Seen]:
     """What each lane does after all: it has stepped, waits, or begins anew."""
     mine = _mine(state, orders)
-    still = orders.pause | (mine & (orders.freeze | orders.restart))
+    still = (mine & (orders.freeze | orders.restart)) | orders.pause
     after = _select(still, state, after)
     ended = (transition.terminated | transition.truncated) & ~still & ~(mine & orders.keep)
     after = reset_done(env, after, ended)

@@ -14,9 +14,13 @@ Timelines are `step`, control steps since the session began, and `time`, simulat
     instruction, messages              in words
 """
 
+import contextlib
 import math
+import os
 import pathlib
+import sysconfig
 import uuid
+from collections.abc import Iterator
 
 import mujoco
 import numpy as np
@@ -70,7 +74,8 @@ class RerunSink:
             path.open("wb").close()  # whose OSError names the file
             self._log.save(path)
         else:
-            self._log.spawn()
+            with _viewer_on_path():
+                self._log.spawn()
         self._poses = Poses(model)
         self._names: tuple[str, ...] | None = None
         self._said = ("", "")
@@ -193,3 +198,14 @@ class RerunSink:
     def _finish(self) -> None:
         self._log.flush()
         self._log.disconnect()
+
+
+@contextlib.contextmanager
+def _viewer_on_path() -> Iterator[None]:
+    """Rerun looks for its viewer on PATH, which an environment that is not activated is not on."""
+    before = os.environ.get("PATH", "")
+    os.environ["PATH"] = os.pathsep.join(filter(None, (before, sysconfig.get_path("scripts"))))
+    try:
+        yield
+    finally:
+        os.environ["PATH"] = before
