@@ -5,6 +5,7 @@ import dataclasses
 import json
 import pathlib
 import re
+import signal
 from collections.abc import Mapping, Sequence
 
 import jax
@@ -484,6 +485,23 @@ def test_a_session_from_the_command_line(
     assert main([*argv, "--script", str(script)]) == 0
     out = capsys.readouterr().out
     assert "10 control steps" in out and "jitter p50" in out and "drift" in out
+
+
+def test_ctrl_c_ends_in_order(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    began = Loop.run
+
+    def run(loop: Loop) -> Report:
+        signal.raise_signal(signal.SIGINT)
+        return began(loop)
+
+    monkeypatch.setattr(Loop, "run", run)
+    before = signal.getsignal(signal.SIGINT)
+    assert main(["--device", "scripted", "--headless", "--engine", "c", "--cameras"]) == 130
+    assert signal.getsignal(signal.SIGINT) is before
+    said = capsys.readouterr()
+    assert "0 control steps" in said.out and said.err.startswith("interrupted:")
 
 
 def test_flags_are_the_configuration() -> None:

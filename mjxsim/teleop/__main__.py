@@ -3,13 +3,15 @@
     python -m mjxsim.teleop --task pick_cube --robot panda --device keyboard --lanes 8
     python -m mjxsim.teleop --task pick_cube --output-dir data/pick_cube --episodes 10
 
-Exit codes: 0 done; 1 done, but the recording was cut short; 2 a mistake in what was asked.
+Exit codes: 0 done; 1 done, but the recording was cut short; 2 a mistake in what was asked; 130
+ended by Ctrl-C.
 """
 
 import contextlib
+import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from mjxsim import config as configs
 from mjxsim.learning.checkpoint import CheckpointError
@@ -82,14 +84,36 @@ def run(config: TeleopConfig) -> int:
         else:
             print("\n".join(device.help()), flush=True)
         loop = _loop(config, built, device, recorder, sinks)
-        report = loop.run() if window is None else _beside(loop, window)
+        with _interruptible(loop) as interrupted:
+            report = loop.run() if window is None else _beside(loop, window)
     print(report.timing.table())
     if config.output_dir is not None:
         print(f"{report.episodes} episodes in {config.output_dir}")
     if report.error is not None:
         print(f"error: recording stopped: {report.error}", file=sys.stderr, flush=True)
         return 1
+    if interrupted():
+        print("interrupted: an episode in progress is not kept", file=sys.stderr, flush=True)
+        return 130
     return 0
+
+
+@contextlib.contextmanager
+def _interruptible(loop: Loop) -> Iterator[Callable[[], bool]]:
+    """Has Ctrl-C end the session in order, and a second one at once; yields whether it came."""
+    came = threading.Event()
+    before = signal.getsignal(signal.SIGINT)
+
+    def end(number: int, frame: object) -> None:
+        came.set()
+        signal.signal(signal.SIGINT, before)
+        loop.stop()
+
+    signal.signal(signal.SIGINT, end)
+    try:
+        yield came.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _loop(

@@ -19,7 +19,7 @@ class Status:
     episode: int  # how many episodes are recorded so far
     episodes: int | None  # how many are wanted; None for as many as the person likes
     step: int  # control steps since the lane's episode began
-    rate: float  # [Hz] control steps per second that were asked for
+    rate: float  # [Hz] control steps per wall second that were asked for, at this speed
     measured_rate: float  # [Hz] over the last second or so
     late: int  # frames that began more than the tolerance after their deadline
     speed: float  # simulated seconds per wall second that were asked for

@@ -288,7 +288,7 @@ class Loop:
             episode=now.saved,
             episodes=rules.episodes,
             step=int(seen.step_count),
-            rate=1.0 / self._clock.dt,
+            rate=1.0 / self._clock.period,
             measured_rate=self._clock.measured_rate,
             late=self._clock.late,
             speed=now.speed,
@@ -296,8 +296,14 @@ class Loop:
             driver=rules.driver,
             device=self._device.name,
             instruction=self._lanes.env.task.instructions[int(seen.instruction)],
-            message=self._message if self._steps < self._until else "",
+            message=self._shown(now),
         )
+
+    def _shown(self, now: Session) -> str:
+        """What the person should know now."""
+        if self._steps < self._until:
+            return self._message
+        return "recording begins when you move" if now.waiting else ""
 
     def _build_frame(
         self, step: int, seen: Seen, pictures: jax.Array | None, status: Status

@@ -139,9 +139,9 @@ class Window:
         if s.paused:
             words.append("PAUSED")
         self._write("   ".join(words), self._font, _TEXT, (_MARGIN, top))
-        behind = s.measured_rate < 0.95 * s.rate * s.speed and not s.paused
+        behind = s.measured_rate < 0.95 * s.rate and not s.paused
         timing = (
-            f"{s.device}   {s.measured_rate:.1f} of {s.rate * s.speed:.1f} Hz   "
+            f"{s.device}   {s.measured_rate:.1f} of {s.rate:.1f} Hz   "
             f"speed {s.speed:g}   late {s.late}   reward {frame.reward:.2f}"
         )
         self._write(timing, self._small, _AMBER if behind else _DIM, (_MARGIN, top + 26))
