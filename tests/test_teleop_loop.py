@@ -6,6 +6,7 @@ import json
 import pathlib
 import re
 import signal
+import sys
 from collections.abc import Mapping, Sequence
 
 import jax
@@ -474,6 +475,13 @@ def test_no_display(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
     assert main([]) == 2
     error = capsys.readouterr().err
     assert "no display" in error and "--headless" in error and error.count("\n") == 1
+    # One that is named but is not there: SDL would draw where nobody looks.
+    monkeypatch.delenv("SDL_VIDEODRIVER")
+    monkeypatch.setenv("DISPLAY", ":4711")
+    if sys.platform == "linux":
+        assert main([]) == 2
+        assert "no display (DISPLAY=:4711 cannot be opened)" in capsys.readouterr().err
+    pygame.display.quit()
 
 
 def test_a_session_from_the_command_line(

@@ -79,8 +79,8 @@ def wish(command: Command, joints: int, arm: int = 0) -> Wish:
             )
         leader = np.asarray(command.joints, np.float32)
     return Wish(
-        linear=np.clip(np.asarray(command.linear, np.float32), -1.0, 1.0),
-        angular=np.clip(np.asarray(command.angular, np.float32), -1.0, 1.0),
+        linear=np.clip(command.linear, -1.0, 1.0).astype(np.float32),
+        angular=np.clip(command.angular, -1.0, 1.0).astype(np.float32),
         gripper=np.array(_opening(command), np.float32),
         joints=leader,
         expert=np.array(command.expert),

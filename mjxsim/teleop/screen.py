@@ -12,3 +12,9 @@ def why_none() -> str | None:
     if sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
         return None
     return "no display: neither DISPLAY nor WAYLAND_DISPLAY is set"
+
+
+def named() -> str:
+    """The displays that the environment names: "DISPLAY=:0"."""
+    names = ("DISPLAY", "WAYLAND_DISPLAY")
+    return " and ".join(f"{name}={os.environ[name]}" for name in names if os.environ.get(name))

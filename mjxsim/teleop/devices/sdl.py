@@ -9,13 +9,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mjxsim.teleop.devices.base import DeviceError
-from mjxsim.teleop.screen import why_none
+from mjxsim.teleop.screen import named, why_none
 
 if TYPE_CHECKING:
     import pygame.event
 
     Listener = Callable[["pygame.event.Event"], None]
 
+_UNSEEN = ("dummy", "offscreen")  # that SDL takes where nothing else can be opened
 NO_PYGAME = 'this needs pygame: python -m pip install "mjxsim[teleop]"'
 
 
@@ -37,11 +38,15 @@ class SdlEvents:
             raise DeviceError(NO_PYGAME) from error
         if not video:
             os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+        chosen = "SDL_VIDEODRIVER" in os.environ  # by whoever knows what they do
         try:
             # Without one SDL draws where nobody looks, and waits for keys that nobody can press.
-            if video and "SDL_VIDEODRIVER" not in os.environ and (why := why_none()):
+            if video and not chosen and (why := why_none()):
                 raise pygame.error(why.removeprefix("no display: "))
             pygame.display.init()
+            if video and not chosen and pygame.display.get_driver() in _UNSEEN:
+                pygame.display.quit()
+                raise pygame.error(f"{named()} cannot be opened")
         except pygame.error as error:
             raise DeviceError(
                 f"no display ({error}): use --headless with --device gamepad, spacemouse, leader "
