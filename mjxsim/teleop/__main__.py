@@ -103,6 +103,9 @@ def _interruptible(loop: Loop) -> Iterator[Callable[[], bool]]:
     """Has Ctrl-C end the session in order, and a second one at once; yields whether it came."""
     came = threading.Event()
     before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:  # a shell's background job, or somebody's own
+        yield came.is_set
+        return
 
     def end(number: int, frame: object) -> None:
         came.set()
