@@ -201,7 +201,7 @@ def test_bad_keymaps(keymap: dict[str, str], message: str) -> None:
 
 @pytest.fixture
 def device() -> Iterator[BrowserDevice]:
-    opened = BrowserDevice(port=0)
+    opened = BrowserDevice(port=0, timeout=3.0)  # a busy machine is no lost connection
     yield opened
     opened.close()
     opened.close()
