@@ -256,35 +256,47 @@ def lit(
     return red, green, blue
 
 
-def shadow(
-    scene: Scene, geoms: Poses, start: jax.Array, surface: Surface, lamp: Lamp
+def between(
+    scene: Scene,
+    geoms: Poses,
+    start: jax.Array,
+    shining: Shining,
+    light: int,
+    rays: Rays,
+    hits: Hits,
 ) -> jax.Array:
-    """Whether something is between a surface and a lamp; bool (t, s)."""
-    asked = surface.seen & (dot(surface.normal, lamp.towards) > 0.0)
-    lifted = vector(p + _LIFT * n for p, n in zip(surface.point, surface.normal, strict=True))
-    # A ball around all of a tile's points that ask, swept towards the light.
-    some = asked.any(axis=1, keepdims=True)
-    low = [jnp.where(asked, p, jnp.inf).min(axis=1, keepdims=True) for p in lifted]
-    high = [jnp.where(asked, p, -jnp.inf).max(axis=1, keepdims=True) for p in lifted]
+    """Which geoms may be between what a tile's rays hit and a light: bool (t, n).
+
+    A ball around all that was hit is swept towards the light. `shining` is of each tile's world.
+    """
+    seen, n = hits.geom >= 0, len(scene.geoms)
+    points = at(rays.origin, rays.direction, jnp.where(seen, hits.t, 0.0))
+    some = seen.any(axis=1, keepdims=True)
+    low = [jnp.where(seen, p, jnp.inf).min(axis=1, keepdims=True) for p in points]
+    high = [jnp.where(seen, p, -jnp.inf).max(axis=1, keepdims=True) for p in points]
     centre = [jnp.where(some, 0.5 * (a + b), 0.0) for a, b in zip(low, high, strict=True)]
     half = [jnp.where(some, 0.5 * (b - a), 0.0) for a, b in zip(low, high, strict=True)]
-    n = len(scene.geoms)
-    own = pick(jnp.arange(len(geoms.radius)).reshape(-1, n), start[:, 0] // n)  # (t, n)
-    radius = pick(geoms.radius, own) + _length((half[0], half[1], half[2]))
+    own = start + np.arange(n)  # (t, n)
+    radius = pick(geoms.radius, own) + _length((half[0], half[1], half[2])) + _LIFT
     away = [pick(geoms.pos[:, i], own) - c for i, c in enumerate(centre)]  # (t, n)
-    # A lamp that is not far off is seen in other directions from other points of a tile.
-    if isinstance(lamp.distance, float):
-        towards, reach = [jnp.broadcast_to(x, asked.shape)[:, :1] for x in lamp.towards], jnp.inf
+    if scene.lights[light].directional:
+        towards, reach = vector(-shining.dir[:, light, i, None] for i in range(3)), jnp.inf
     else:
-        lamp_at = [
-            (p + lamp.distance * d)[:, :1] for p, d in zip(surface.point, lamp.towards, strict=True)
-        ]
-        gap = [a - c for a, c in zip(lamp_at, centre, strict=True)]
-        reach = _length((gap[0], gap[1], gap[2]))
-        towards = [g / jnp.maximum(reach, 1e-9) for g in gap]
+        gap = vector(shining.pos[:, light, i, None] - c for i, c in enumerate(centre))
+        reach = _length(gap)
+        towards = vector(g / jnp.maximum(reach, 1e-9) for g in gap)
     along = jnp.clip(sum(a * b for a, b in zip(away, towards, strict=True)), 0.0, reach)
     aside = sum((a - along * b) ** 2 for a, b in zip(away, towards, strict=True))
-    meets = some & (radius > 0.0) & (aside <= radius**2)
+    return some & (radius > 0.0) & (aside <= radius**2)
+
+
+def shadow(
+    scene: Scene, geoms: Poses, start: jax.Array, surface: Surface, lamp: Lamp, meets: jax.Array
+) -> jax.Array:
+    """Whether one of the geoms `meets` (t, n) is between a surface and a lamp; bool (t, s)."""
+    asked = surface.seen & (dot(surface.normal, lamp.towards) > 0.0)
+    lifted = vector(p + _LIFT * n for p, n in zip(surface.point, surface.normal, strict=True))
+    meets = meets & asked.any(axis=1, keepdims=True)
     rays = Rays(lifted, lamp.towards)
     return trace.blocked(scene, geoms, start, rays, meets, lamp.distance) & asked
 

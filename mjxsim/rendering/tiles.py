@@ -7,19 +7,31 @@ so few at a time that a processor's cache holds what they need.
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.custom_batching import custom_vmap
 
+from mjxsim.physics.compile import on_cpu
 from mjxsim.rendering import trace
 from mjxsim.rendering.scene import Scene
-from mjxsim.rendering.shade import Shining, lamps, lit, shadow, sky, surface, surfaces
+from mjxsim.rendering.shade import (
+    Shining,
+    between,
+    lamps,
+    lit,
+    shadow,
+    sky,
+    surface,
+    surfaces,
+)
 from mjxsim.rendering.shapes import Vector, vector
 from mjxsim.rendering.trace import Hits, Poses, Rays, pick
 from mjxsim.rendering.visual import Visual
+
+Tree = TypeVar("Tree")
 
 TILE = 8  # [pixels] along each side
 _BLOCKS = 4  # a single picture's tiles are drawn in at least as many parts
@@ -83,9 +95,7 @@ class Grid(NamedTuple):
         """
         x = (pick(self.left, tile)[:, None] + self.x) * eye.scale[..., 0, None]
         y = (pick(self.top, tile)[:, None] + self.y) * eye.scale[..., 1, None]
-        right, up, back = (
-            vector(eye.mat[..., i, j, None] for i in range(3)) for j in range(3)
-        )
+        right, up, back = (vector(eye.mat[..., i, j, None] for i in range(3)) for j in range(3))
         towards = vector(x * r + y * u - b for r, u, b in zip(right, up, back, strict=True))
         return Rays(vector(eye.pos[..., i, None] for i in range(3)), towards)
 
@@ -112,8 +122,7 @@ def draw(scene: Scene, grid: Grid, shadows: bool, shown: Shown) -> Drawn:
     @worlds.def_vmap
     def _(size: int, batched: list, shown: Shown) -> tuple[Drawn, Drawn]:
         def merged(x: jax.Array, has_axis: bool) -> jax.Array:
-            x = x if has_axis else jnp.broadcast_to(x, (size, *x.shape))
-            return x.reshape(-1, *x.shape[2:])
+            return _joined(x if has_axis else jnp.broadcast_to(x, (size, *x.shape)))
 
         leaves, structure = jax.tree.flatten(shown)
         merging = map(merged, leaves, jax.tree.leaves(batched))
@@ -125,78 +134,111 @@ def draw(scene: Scene, grid: Grid, shadows: bool, shown: Shown) -> Drawn:
     return jax.tree.map(lambda x: x[0], worlds(one))
 
 
+class _Some(NamedTuple):
+    """Some t tiles, of any worlds. Every leaf has an axis for them first."""
+
+    world: jax.Array
+    rays: Rays
+    forward: jax.Array  # (t, 3) where the camera looks
+    pixel: jax.Array  # (t, 1) width of a pixel at a distance of 1 [m]
+    start: jax.Array  # (t, 1) where the world's geoms begin among all worlds'
+    shining: Shining
+
+
 def _draw_worlds(scene: Scene, grid: Grid, shadows: bool, shown: Shown) -> Drawn:
-    """Of w worlds: every leaf has them as its first axis."""
+    """Of w worlds, which every leaf has as its first axis.
 
-    def drawn(size: int) -> Callable[[Shown], Drawn]:
-        return functools.partial(_draw_in_blocks, scene, grid, shadows, size)
-
-    return jax.lax.platform_dependent(shown, cpu=drawn(_CACHED), default=drawn(_WIDE))
-
-
-def _draw_in_blocks(scene: Scene, grid: Grid, shadows: bool, most: int, shown: Shown) -> Drawn:
+    First what is hit, and then its colour: what is in the way of rays and what casts shadows on
+    their ends are many for different tiles.
+    """
     worlds, k, n = shown.eye.pos.shape[0], len(grid.left), len(scene.geoms)
-    meets = jax.vmap(functools.partial(_in_cones, grid))(shown.geoms, shown.eye)
-    meets = trace.once(meets.reshape(worlds * k, n))
-    seen_through = meets[:, scene.solid :].any(axis=1)
-    order = jnp.argsort(-(meets.sum(axis=1, dtype=jnp.int32) + n * seen_through))
-    total = worlds * k
-    count = max(min(_BLOCKS, total), -(-total // most))
-    size = -(-total // count)
-    blocks = jnp.pad(order, (0, count * size - total), mode="edge").reshape(count, size)
     # The geoms of all worlds in a row: a tile begins to count at its own world's first.
-    visual: Visual = jax.tree.map(_joined, shown.visual)
-    rows = shown._replace(
-        geoms=jax.tree.map(_joined, shown.geoms), visual=visual.replace(sky=shown.visual.sky)
-    )
+    joined: Visual = jax.tree.map(_joined, shown.visual)
+    visual = joined.replace(sky=shown.visual.sky)
+    geoms: Poses = jax.tree.map(_joined, shown.geoms)
+    lights = [i for i, light in enumerate(scene.lights) if light.shadow and shadows]
 
-    def block(_: None, tiles: jax.Array) -> tuple[None, Drawn]:
-        world = tiles // k
-        return None, _draw_some(
-            scene, grid, shadows, rows, pick(meets, tiles), world, tiles - k * world
+    def some(tiles: jax.Array) -> _Some:
+        world, tile = tiles // k, tiles % k
+        eye: Eye = jax.tree.map(lambda x: pick(x, world), shown.eye)
+        return _Some(
+            world,
+            grid.rays(eye, tile),
+            -eye.mat[:, :, 2],
+            2.0 * eye.scale[:, 1, None] / grid.height,
+            n * world[:, None],
+            jax.tree.map(lambda x: pick(x, world), shown.shining),
         )
 
-    _, drawn = jax.lax.scan(block, None, blocks)
+    def find(tiles: jax.Array) -> tuple[Hits, jax.Array]:
+        it = some(tiles)
+        hits = trace.nearest(scene, geoms, it.start, it.rays, pick(meets, tiles))
+        hits = hits.where((hits.t >= scene.near) & (hits.t <= scene.far))
+        shading = [between(scene, geoms, it.start, it.shining, i, it.rays, hits) for i in lights]
+        return hits, jnp.stack(shading, axis=1) if lights else jnp.zeros((len(tiles), 0, n), bool)
+
+    def paint(tiles: jax.Array) -> Drawn:
+        hits: Hits = jax.tree.map(lambda x: pick(x, tiles), solid)
+        dark = dict(zip(lights, jnp.moveaxis(pick(shading, tiles), 1, 0), strict=True))
+        through = pick(meets, tiles)[:, scene.solid :]
+        return _paint(scene, geoms, visual, some(tiles), hits, dark, through)
+
+    meets = jax.vmap(functools.partial(_in_cones, grid))(shown.geoms, shown.eye)
+    meets = trace.once(meets.reshape(worlds * k, n))
+    count = meets.sum(axis=1, dtype=jnp.int32)
+    solid, shading = _in_order(find, count)
+    through = meets[:, scene.solid :].sum(axis=1, dtype=jnp.int32)
+    count = shading.sum(axis=(1, 2), dtype=jnp.int32) if lights else count
+    drawn = _in_order(paint, count + n * through)
+    return jax.tree.map(lambda x: x.reshape(worlds, k, TILE**2), drawn)
+
+
+def _in_order(some: Callable[[jax.Array], Tree], count: jax.Array) -> Tree:
+    """What `some` makes of all tiles, a block of them (t,) at a time, by falling `count`."""
+    total = len(count)
+    blocks = max(min(_BLOCKS, total), -(-total // (_CACHED if on_cpu() else _WIDE)))
+    size = -(-total // blocks)
+    order = jnp.argsort(-count)
+    padded = jnp.pad(order, (0, blocks * size - total), mode="edge").reshape(blocks, size)
+    _, done = jax.lax.scan(lambda _, tiles: (None, some(tiles)), None, padded)
     place = jnp.zeros_like(order).at[order].set(jnp.arange(total), unique_indices=True)
-    place = place.reshape(worlds, k, 1) * TILE**2 + np.arange(TILE**2)
-    return jax.tree.map(lambda x: pick(x.ravel(), place), drawn)
+    return jax.tree.map(lambda x: pick(x.reshape(blocks * size, *x.shape[2:]), place), done)
 
 
-def _draw_some(
+def _paint(
     scene: Scene,
-    grid: Grid,
-    shadows: bool,
-    shown: Shown,
-    meets: jax.Array,
-    world: jax.Array,
-    tile: jax.Array,
+    geoms: Poses,
+    visual: Visual,
+    it: _Some,
+    solid: Hits,
+    dark: dict[int, jax.Array],
+    through: jax.Array,
 ) -> Drawn:
-    """The tiles `tile` (t,) of the worlds `world` (t,), which meet the geoms `meets` (t, n)."""
-    geoms, visual, start = shown.geoms, shown.visual, len(scene.geoms) * world[:, None]
-    eye: Eye = jax.tree.map(lambda x: pick(x, world), shown.eye)
-    shining: Shining = jax.tree.map(lambda x: pick(x, world), shown.shining)
-    rays, back = grid.rays(eye, tile), eye.mat[:, :, 2]
-    pixel = 2.0 * eye.scale[:, 1, None] / grid.height
+    """The colours of what tiles' rays hit.
 
-    solid = trace.nearest(scene, geoms, start, rays, meets)
-    solid = solid.where((solid.t >= scene.near) & (solid.t <= scene.far))
+    Args:
+      scene: what there is.
+      geoms: of all worlds in a row.
+      visual: likewise.
+      it: the tiles.
+      solid: what they hit.
+      dark: by light that casts shadows, what may be between it and a tile; bool (t, n).
+      through: which translucent geoms a tile meets; bool (t, m).
+    """
+    start, rays, pixel = it.start, it.rays, it.pixel
     found = surfaces(scene, geoms, visual, start, rays, solid, pixel)
-    reaching = lamps(scene, shining, -back, found)
-    dark: list[jax.Array | None] = [None] * len(reaching)
-    if shadows:
-        for i, light in enumerate(scene.lights):
-            if light.shadow:
-                dark[i + 1] = shadow(scene, geoms, start, found, reaching[i + 1][1])
-    paint = lit(rays, found, reaching, dark)
-    behind = jax.lax.cond(
-        found.seen.all(), lambda: paint, lambda: sky(visual.sky, world, rays)
-    )
+    reaching = lamps(scene, it.shining, it.forward, found)
+    shadows: list[jax.Array | None] = [None] * len(reaching)
+    for i, meets in dark.items():
+        shadows[i + 1] = shadow(scene, geoms, start, found, reaching[i + 1][1], meets)
+    paint = lit(rays, found, reaching, shadows)
+    behind = jax.lax.cond(found.seen.all(), lambda: paint, lambda: sky(visual.sky, it.world, rays))
     # Packed, for else a compiler works the whole of a pixel out once for each channel.
     packed = _pack(vector(jnp.where(found.seen, a, b) for a, b in zip(paint, behind, strict=True)))
 
     def over(geom: int, packed: jax.Array, first: Hits) -> tuple[jax.Array, Hits]:
         found, t = surface(scene, geoms, visual, start, rays, geom, solid.t, pixel)
-        reaching = lamps(scene, shining, -back, found)
+        reaching = lamps(scene, it.shining, it.forward, found)
         paint = lit(rays, found, reaching, [None] * len(reaching))
         # MuJoCo draws translucent geoms twice.
         alpha = pick(visual.rgba[:, 3], start + geom)
@@ -210,7 +252,7 @@ def _draw_some(
     first = solid
     for geom in range(scene.solid, len(scene.geoms)):
         packed, first = jax.lax.cond(
-            meets[:, geom].any(),
+            through[:, geom - scene.solid].any(),
             functools.partial(over, geom),
             lambda packed, first: (packed, first),
             packed,
@@ -221,7 +263,7 @@ def _draw_some(
 
 def _joined(x: jax.Array) -> jax.Array:
     """(worlds, rows, ...) as (worlds * rows, ...)."""
-    return x.reshape(-1, *x.shape[2:])
+    return x.reshape(x.shape[0] * x.shape[1], *x.shape[2:])
 
 
 def _pack(colour: Vector) -> jax.Array:

@@ -47,9 +47,7 @@ class Hits(NamedTuple):
         return Hits(jnp.where(kept, self.t, jnp.inf), jnp.where(kept, self.geom, -1))
 
 
-def nearest(
-    scene: Scene, poses: Poses, start: jax.Array, rays: Rays, meets: jax.Array
-) -> Hits:
+def nearest(scene: Scene, poses: Poses, start: jax.Array, rays: Rays, meets: jax.Array) -> Hits:
     """The first solid geom along each ray.
 
     Args:
@@ -122,7 +120,9 @@ def _through(
 
     def against(geom: jax.Array, valid: jax.Array, hits: Hits) -> Hits:
         # One for each tile. Behind a barrier, so that they are not looked up again for every ray.
-        pos, mat, size = once([pick(x, start[:, 0] + geom) for x in (poses.pos, poses.mat, poses.size)])
+        pos, mat, size = once(
+            [pick(x, start[:, 0] + geom) for x in (poses.pos, poses.mat, poses.size)]
+        )
         origin, direction = local(pos, mat, rays)
         half = vector(size[:, i, None] for i in range(3))
         t = jnp.where(valid[:, None], group.shape.enters(half, origin, direction), jnp.inf)
@@ -135,7 +135,9 @@ def _through(
         return hits
 
     # What each tile meets as bits, of which every turn takes the lowest.
-    bits = (meets.astype(jnp.uint32) << np.arange(count, dtype=np.uint32)).sum(axis=1, dtype=jnp.uint32)
+    bits = (meets.astype(jnp.uint32) << np.arange(count, dtype=np.uint32)).sum(
+        axis=1, dtype=jnp.uint32
+    )
 
     def some(state: tuple[jax.Array, Hits]) -> jax.Array:
         return (state[0] != 0).any()
