@@ -27,9 +27,14 @@ def jit(fun: Callable[P, R], *, draws: bool = False, **options: Any) -> Callable
     `options` are those of `jax.jit`, such as `static_argnums`, `donate_argnums` or `in_shardings`;
     `compiler_options` among them are added to ours and win.
     """
-    ours = _CPU_OPTIONS if jax.default_backend() == "cpu" and not draws else {}
+    ours = _CPU_OPTIONS if on_cpu() and not draws else {}
     compiler = ours | options.pop("compiler_options", {})
     return jax.jit(fun, compiler_options=compiler or None, **options)
+
+
+def on_cpu() -> bool:
+    """Whether programs run on the CPU, where what fits into a cache is fast."""
+    return jax.default_backend() == "cpu"
 
 
 @contextlib.contextmanager

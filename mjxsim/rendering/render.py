@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-from typing import NamedTuple
 
 import flax.struct
 import jax
@@ -13,15 +12,12 @@ from mjxsim.math import poses as frames
 from mjxsim.math import rotations
 from mjxsim.math.poses import Pose
 from mjxsim.physics.base import PhysicsState
-from mjxsim.rendering import shapes, trace
+from mjxsim.rendering import shapes
 from mjxsim.rendering.scene import Camera, Scene
-from mjxsim.rendering.shade import Surface, lamps, lit, shadow, sky, surface, surfaces
-from mjxsim.rendering.shapes import Vector, vector
-from mjxsim.rendering.trace import Hits, Poses, Rays, pick
+from mjxsim.rendering.shade import shining, surfaces
+from mjxsim.rendering.tiles import Eye, Grid, Shown, draw
+from mjxsim.rendering.trace import Hits, Poses, pick
 from mjxsim.rendering.visual import Visual
-
-TILE = 8  # [pixels] along each side of what is culled together
-BLOCKS = 4  # parts of a picture that are drawn one after the other, the fullest tiles first
 
 
 class Image(flax.struct.PyTreeNode):
@@ -41,23 +37,6 @@ class View:
     width: int = 64
     shadows: bool = True
     samples: int = 1  # rays along each side of a pixel, whose colours are averaged
-
-
-class Eye(NamedTuple):
-    """A camera in the world frame."""
-
-    pos: jax.Array  # (3,) [m] world
-    mat: jax.Array  # (3, 3) right, up and back as columns
-    scale: tuple[jax.Array, jax.Array]  # of a ray's x and y at z = -1, at the picture's edge
-
-
-class _Tiles(NamedTuple):
-    """A picture's t tiles; x and y are -1 to 1 from its left to its right and from low to high."""
-
-    left: np.ndarray  # (t,) of the first pixel's middle
-    top: np.ndarray  # (t,)
-    x: np.ndarray  # (TILE * TILE,) of each pixel from there
-    y: np.ndarray
 
 
 def render(scene: Scene, physics: PhysicsState, view: View, visual: Visual) -> Image:
@@ -94,25 +73,20 @@ def render_cameras(
 def _picture(
     scene: Scene, physics: PhysicsState, view: View, visual: Visual, geoms: Poses, eye: Eye
 ) -> Image:
-    tiles = _tiles(view)
-    meets = _in_cones(geoms, eye, tiles)
-    # Tiles that meet many geoms are drawn together, so that the others need not wait for them.
-    seen_through = meets[:, scene.solid :].any(axis=1)
-    order = jnp.argsort(-(meets.sum(axis=1) + len(scene.geoms) * seen_through))
-    blocks = order.reshape(_blocks(len(tiles.left)), -1)
-
-    def draw(_: None, block: jax.Array) -> tuple[None, tuple[jax.Array, ...]]:
-        return None, _draw(
-            scene, geoms, visual, physics, view, eye, tiles, pick(meets, block), block
-        )
-
-    _, drawn = jax.lax.scan(draw, None, blocks)
-    where = jnp.argsort(order)
-    colour, depth, names = (
-        _untiled(pick(x.reshape(-1, TILE * TILE), where), view.height, view.width) for x in drawn
+    grid = Grid.of(view.height, view.width)
+    shown = Shown(geoms, eye, visual, shining(scene, visual, physics))
+    # Of all this only the depth has a derivative; loops that end early would refuse one.
+    still: Shown = jax.lax.stop_gradient(shown)
+    drawn = draw(scene, grid, view.shadows, still)
+    gap = _gap(scene, shown, still, grid, Hits(drawn.t, drawn.solid))
+    depth = jnp.minimum(_follow(drawn.t, gap), scene.far)
+    names = np.append(scene.geoms, -1).astype(np.int32)  # the last for nothing
+    colour, depth, first = (
+        pick(x.ravel(), grid.pixels) for x in (drawn.colour, depth, drawn.first)
     )
-    rgb = jnp.stack([(colour >> (8 * i)).astype(jnp.uint8) for i in range(3)], axis=-1)
-    return Image(rgb=rgb, depth=depth, segmentation=names)
+    rgb = jax.lax.bitcast_convert_type(colour, jnp.uint8)[..., :3]  # the low byte comes first
+    segmentation = pick(names, jnp.where(first < 0, len(scene.geoms), first))
+    return Image(rgb=rgb, depth=depth, segmentation=segmentation)
 
 
 def _averaged(
@@ -141,82 +115,6 @@ def placed(scene: Scene, physics: PhysicsState, visual: Visual) -> Poses:
     return Poses(world.pos, jax.vmap(rotations.to_matrix)(world.quat), size, radius)
 
 
-def _draw(
-    scene: Scene,
-    geoms: Poses,
-    visual: Visual,
-    physics: PhysicsState,
-    view: View,
-    eye: Eye,
-    tiles: _Tiles,
-    meets: jax.Array,
-    block: jax.Array,
-) -> tuple[jax.Array, ...]:
-    """Colour (packed), depth and geom of some tiles' pixels; (t, TILE * TILE) each."""
-    moving = geoms, _rays(eye, tiles, block)
-    # Of all this only the depth has a derivative; loops that end early would refuse one.
-    geoms, eye, visual, physics = jax.lax.stop_gradient((geoms, eye, visual, physics))
-    rays, back = _rays(eye, tiles, block), eye.mat[:, 2]
-    pixel = 2.0 * eye.scale[1] / view.height
-
-    solid = trace.nearest(scene, geoms, rays, meets)
-    solid = solid.where((solid.t >= scene.near) & (solid.t <= scene.far))
-    found = surfaces(scene, geoms, visual, rays, solid, pixel)
-    depth = jnp.minimum(_follow(solid.t, _gap(*moving, solid, found)), scene.far)
-    shining = lamps(scene, visual, physics, -back, found)
-    dark: list[jax.Array | None] = [None] * len(shining)
-    if view.shadows:
-        for i, light in enumerate(scene.lights):
-            if light.shadow:
-                dark[i + 1] = shadow(scene, geoms, found, shining[i + 1][1])
-    paint, behind = lit(rays, found, shining, dark), sky(visual, rays)
-    # Packed, for else a compiler works the whole of a pixel out once for each channel.
-    packed = _pack(vector(jnp.where(found.seen, a, b) for a, b in zip(paint, behind, strict=True)))
-
-    first = solid
-    for geom in range(scene.solid, len(scene.geoms)):
-
-        def over(_: int, below: tuple, geom: int = geom) -> tuple:
-            packed, first = below
-            found, t = surface(scene, geoms, visual, rays, geom, solid.t, pixel)
-            shining = lamps(scene, visual, physics, -back, found)
-            paint = lit(rays, found, shining, [None] * len(shining))
-            # MuJoCo draws translucent geoms twice.
-            alpha = jnp.where(found.seen, 1.0 - (1.0 - visual.rgba[geom, 3]) ** 2, 0.0)
-            colours = zip(paint, _unpack(packed), strict=True)
-            packed = _pack(vector(alpha * a + (1.0 - alpha) * b for a, b in colours))
-            nearer = t < first.t
-            hit = Hits(jnp.where(nearer, t, first.t), jnp.where(nearer, geom, first.geom))
-            return packed, hit
-
-        # Once, where some tile meets it, and else not at all.
-        times = meets[:, geom].any().astype(jnp.int32)
-        packed, first = jax.lax.fori_loop(0, times, over, (packed, first))
-
-    names = np.append(scene.geoms, -1).astype(np.int32)
-    geom = jnp.where(first.geom < 0, len(scene.geoms), first.geom)
-    return packed, depth, pick(names, geom)
-
-
-def _pack(colour: Vector) -> jax.Array:
-    """A colour in [0, 1] as one int32 of three bytes."""
-    red, green, blue = (jnp.round(255.0 * c).astype(jnp.int32) for c in colour)
-    return red + 256 * green + 65536 * blue
-
-
-def _unpack(packed: jax.Array) -> Vector:
-    return vector(((packed >> (8 * i)) & 255).astype(jnp.float32) / 255.0 for i in range(3))
-
-
-def _rays(eye: Eye, tiles: _Tiles, block: jax.Array) -> Rays:
-    """Rays through the middle of some tiles' pixels, of length 1 along the camera's axis."""
-    x = (pick(tiles.left, block)[:, None] + tiles.x) * eye.scale[0]
-    y = (pick(tiles.top, block)[:, None] + tiles.y) * eye.scale[1]
-    right, up, back = (eye.mat[:, i] for i in range(3))
-    towards = vector(x * right[i] + y * up[i] - back[i] for i in range(3))
-    return Rays(vector(eye.pos), towards)
-
-
 @jax.custom_jvp
 def _follow(t: jax.Array, gap: jax.Array) -> jax.Array:
     """`t`, with the derivative of `gap`, whose value is never computed."""
@@ -229,16 +127,22 @@ def _(primals: tuple[jax.Array, ...], tangents: tuple[jax.Array, ...]) -> tuple:
     return primals[0], tangents[1]
 
 
-def _gap(geoms: Poses, rays: Rays, hits: Hits, surface: Surface) -> jax.Array:
-    """By how much each ray ends before its surface, which is 0 until geoms or camera move; (t, s).
+def _gap(scene: Scene, shown: Shown, still: Shown, grid: Grid, hits: Hits) -> jax.Array:
+    """By how much each ray ends before its surface, which is 0 until geoms or camera move; (k, s).
 
     A surface is flat to first order: the point that was hit moves with its geom, and the ray's new
     end is where it meets the plane through there.
     """
-    geom = jnp.maximum(hits.geom, 0)
-    still = jax.lax.stop_gradient(geoms)
-    away = [p - pick(still.pos[:, i], geom) for i, p in enumerate(surface.point)]
-    inside = [sum(pick(still.mat[:, i, j], geom) * away[i] for i in range(3)) for j in range(3)]
+    tile = jnp.arange(len(grid.left))
+    rays, pixel = grid.rays(shown.eye, tile), jnp.zeros(())
+    surface = surfaces(
+        scene, still.geoms, still.visual, jnp.int32(0), grid.rays(still.eye, tile), hits, pixel
+    )
+    geoms, geom = shown.geoms, jnp.maximum(hits.geom, 0)
+    away = [p - pick(still.geoms.pos[:, i], geom) for i, p in enumerate(surface.point)]
+    inside = [
+        sum(pick(still.geoms.mat[:, i, j], geom) * away[i] for i in range(3)) for j in range(3)
+    ]
     t, gap, along = jnp.where(surface.seen, hits.t, 0.0), 0.0, 0.0
     for i, normal in enumerate(surface.normal):
         point = pick(geoms.pos[:, i], geom) + sum(
@@ -257,48 +161,5 @@ def eye_of(scene: Scene, physics: PhysicsState, name: str, view: View, visual: V
     moved = Pose(jnp.asarray(camera.pos) + visual.camera_pos[i], jnp.asarray(camera.quat))
     pose = frames.compose(frames.compose(body, moved), Pose(jnp.zeros(3), visual.camera_quat[i]))
     half = jnp.tan(jnp.deg2rad(visual.camera_fovy[i]) / 2)
-    return Eye(pose.pos, rotations.to_matrix(pose.quat), (half * view.width / view.height, half))
-
-
-def _tiles(view: View) -> _Tiles:
-    rows, columns = -(-view.height // TILE), -(-view.width // TILE)
-    line, column = np.divmod(np.arange(rows * columns), columns)
-    y, x = np.divmod(np.arange(TILE * TILE), TILE)
-    return _Tiles(
-        left=((2 * TILE * column + 1) / view.width - 1).astype(np.float32),
-        top=(1 - (2 * TILE * line + 1) / view.height).astype(np.float32),
-        x=(2 * x / view.width).astype(np.float32),
-        y=(-2 * y / view.height).astype(np.float32),
-    )
-
-
-def _blocks(tiles: int) -> int:
-    """Into how many blocks so many tiles can be split."""
-    return next(n for n in range(min(BLOCKS, tiles), 0, -1) if tiles % n == 0)
-
-
-def _untiled(tiles: jax.Array, height: int, width: int) -> jax.Array:
-    """(tiles, rays) to (height, width)."""
-    rows, columns = -(-height // TILE), -(-width // TILE)
-    picture = tiles.reshape(rows, columns, TILE, TILE).swapaxes(1, 2)
-    return picture.reshape(rows * TILE, columns * TILE)[:height, :width]
-
-
-def _in_cones(geoms: Poses, eye: Eye, tiles: _Tiles) -> jax.Array:
-    """Whether the cone around each tile's rays touches the ball around each geom; bool (t, n)."""
-    left, right = tiles.left, tiles.left + tiles.x.max()
-    high, low = tiles.top, tiles.top + tiles.y.min()
-
-    def towards(a: np.ndarray, b: np.ndarray) -> jax.Array:
-        ray = jnp.stack([a * eye.scale[0], b * eye.scale[1], -jnp.ones(len(a))], axis=1)
-        return ray / jnp.linalg.norm(ray, axis=1, keepdims=True)
-
-    axis = towards((left + right) / 2, (low + high) / 2)
-    corners = [towards(a, b) for a in (left, right) for b in (low, high)]
-    cos = jnp.min(jnp.stack([(axis * c).sum(1) for c in corners]), axis=0) - 1e-6
-    sin = jnp.sqrt(1.0 - cos**2)
-    centre = (geoms.pos - eye.pos) @ eye.mat  # (n, 3) in the camera's frame
-    ahead = axis @ centre.T  # (t, n)
-    aside = jnp.sqrt(jnp.maximum((centre**2).sum(1) - ahead**2, 0.0))
-    outside = aside * cos[:, None] - ahead * sin[:, None]  # from the cone's side [m]
-    return (outside <= geoms.radius) & (ahead >= -geoms.radius)
+    scale = jnp.stack([half * view.width / view.height, half])
+    return Eye(pose.pos, rotations.to_matrix(pose.quat), scale)

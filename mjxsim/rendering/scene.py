@@ -22,6 +22,7 @@ _SHAPES: dict[int, Shape] = {
 _OTHER = shapes.BOX  # in place of a mesh; no ray is ever sent there
 _PROPS = (shapes.BOX, shapes.ELLIPSOID, shapes.CYLINDER)  # in turn
 _SOLID = 0.995  # alpha from which MuJoCo draws a geom as solid (mjr_render)
+_MOST = 32  # geoms in a group: as many bits as a word has
 _SHOWN = 3  # geom groups below this are drawn unless told otherwise (mjv_defaultOption)
 
 
@@ -49,7 +50,7 @@ class Light:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Group:
-    """Geoms of one shape: a range of a scene's geoms."""
+    """Geoms of one shape, at most 32: a range of a scene's geoms."""
 
     shape: Shape
     start: int
@@ -119,7 +120,11 @@ class Scene:
         entries.sort(key=lambda e: (not e[0], shapes.ALL.index(e[1]), e[2]))
         groups: list[Group] = []
         for position, (solid, shape, _) in enumerate(entries):
-            if groups and (groups[-1].shape, groups[-1].solid) == (shape, solid):
+            if (
+                groups
+                and (groups[-1].shape, groups[-1].solid) == (shape, solid)
+                and position - groups[-1].start < _MOST
+            ):
                 groups[-1] = dataclasses.replace(groups[-1], stop=position + 1)
             else:
                 groups.append(Group(shape, position, position + 1, solid))

@@ -13,7 +13,7 @@ from mjxsim.rendering import shapes, trace
 from mjxsim.rendering.atlas import Atlas
 from mjxsim.rendering.scene import Light, Scene
 from mjxsim.rendering.shapes import Vector, at, dot, vector
-from mjxsim.rendering.trace import Hits, Poses, Rays, pick
+from mjxsim.rendering.trace import Hits, Poses, Rays, once, pick
 from mjxsim.rendering.visual import Visual
 
 _LIFT = 2e-4  # [m] above a surface, from where its shadow is asked for
@@ -39,69 +39,104 @@ class Lamp(NamedTuple):
     strength: jax.Array | float  # of its colours
 
 
-def sky(visual: Visual, rays: Rays) -> Vector:
-    """The colour behind everything, by the height that a ray points at."""
-    steps = visual.sky.shape[0]
+class Shining(NamedTuple):
+    """Light of one world: the headlight, then l lights in the world frame."""
+
+    colours: jax.Array  # (l + 1, 3, 3) ambient, diffuse and specular
+    pos: jax.Array  # (l, 3) [m]
+    dir: jax.Array  # (l, 3) unit, where they shine
+
+
+def shining(scene: Scene, visual: Visual, physics: PhysicsState) -> Shining:
+    """The lights of a scene where their bodies are."""
+    lights = visual.lights
+    body = np.array([light.body for light in scene.lights], np.int32)
+    turn = physics.xquat[body]
+    colours = jnp.stack([lights.ambient, lights.diffuse, lights.specular], axis=1)
+    return Shining(
+        jnp.concatenate([visual.headlight[None], colours]),
+        physics.xpos[body] + jax.vmap(rotations.rotate)(turn, lights.pos),
+        jax.vmap(rotations.rotate)(turn, lights.dir),
+    )
+
+
+def sky(colours: jax.Array, world: jax.Array, rays: Rays) -> Vector:
+    """The colour behind everything, by the height that a ray points at.
+
+    `colours` (w, k, 3) are of all worlds; `world` (t,) says each tile's.
+    """
+    steps = colours.shape[1]
     up = rays.direction[2] / _length(rays.direction)
     where = (up * 0.5 + 0.5) * (steps - 1)
     low = jnp.clip(where.astype(jnp.int32), 0, steps - 2)
-    share = where - low
+    share, row = where - low, steps * world[:, None] + low
     red, green, blue = (
-        (1.0 - share) * pick(visual.sky[:, i], low) + share * pick(visual.sky[:, i], low + 1)
-        for i in range(3)
+        (1.0 - share) * pick(one, row) + share * pick(one, row + 1)
+        for one in (colours[..., i].ravel() for i in range(3))
     )
     return red, green, blue
 
 
 def surfaces(
-    scene: Scene, geoms: Poses, visual: Visual, rays: Rays, hits: Hits, pixel: jax.Array
+    scene: Scene,
+    geoms: Poses,
+    visual: Visual,
+    start: jax.Array,
+    rays: Rays,
+    hits: Hits,
+    pixel: jax.Array,
 ) -> Surface:
-    """What each ray hit, whichever geom that is; `pixel` () is a pixel's width at t = 1 [m]."""
+    """What each ray hit, whichever geom that is; `pixel` (t, 1) is a pixel's width at t = 1 [m].
+
+    `geoms` and `visual` are of all worlds in a row, where each tile's begins at `start` (t, 1).
+    """
     seen, geom = hits.geom >= 0, jnp.maximum(hits.geom, 0)
     t = jnp.where(seen, hits.t, 1.0)
-    kind = pick(scene.kind, geom)
+    kind, row = pick(scene.kind, geom), start + geom
 
     def of(table: jax.Array) -> list[jax.Array]:
-        return [pick(table[:, i], geom) for i in range(3)]
+        return [pick(table[:, i], row) for i in range(3)]
 
     def normal(size: Vector, point: Vector) -> Vector:
         options = [shape.normal(size, point) for shape in shapes.ALL]
         x, y, z = (jax.lax.select_n(kind, *(option[i] for option in options)) for i in range(3))
         return x, y, z
 
-    mat = [[pick(geoms.mat[:, i, j], geom) for j in range(3)] for i in range(3)]
-    row = _Row(of(geoms.pos), mat, of(geoms.size), geom)
-    return _surface(scene, visual, rays, seen, t, row, normal, pixel)
+    mat = [[pick(geoms.mat[:, i, j], row) for j in range(3)] for i in range(3)]
+    one = _Row(of(geoms.pos), mat, of(geoms.size), row)
+    return _surface(scene, visual, rays, seen, t, one, normal, pixel)
 
 
 def surface(
     scene: Scene,
     geoms: Poses,
     visual: Visual,
+    start: jax.Array,
     rays: Rays,
     geom: int,
     nearer: jax.Array,
     pixel: jax.Array,
 ) -> tuple[Surface, jax.Array]:
     """One geom alone, where rays meet it nearer than `nearer` (t, s), and how far that is."""
-    shape = shapes.ALL[scene.kind[geom]]
-    origin, direction = trace.local(geoms.pos[geom], geoms.mat[geom], rays)
-    size = (geoms.size[geom, 0], geoms.size[geom, 1], geoms.size[geom, 2])
+    shape, row = shapes.ALL[scene.kind[geom]], start + geom
+    pos, axes, sizes = (pick(x, row[:, 0]) for x in (geoms.pos, geoms.mat, geoms.size))
+    origin, direction = trace.local(pos, axes, rays)
+    size = vector(sizes[:, i, None] for i in range(3))
     t = shape.enters(size, origin, direction)
     seen = t < nearer
-    mat = [[geoms.mat[geom, i, j] for j in range(3)] for i in range(3)]
-    row = _Row(list(geoms.pos[geom]), mat, list(size), jnp.int32(geom))
-    found = _surface(scene, visual, rays, seen, jnp.where(seen, t, 1.0), row, shape.normal, pixel)
+    mat = [[axes[:, i, j, None] for j in range(3)] for i in range(3)]
+    one = _Row([pos[:, i, None] for i in range(3)], mat, list(size), row)
+    found = _surface(scene, visual, rays, seen, jnp.where(seen, t, 1.0), one, shape.normal, pixel)
     return found, jnp.where(seen, t, jnp.inf)
 
 
 class _Row(NamedTuple):
-    """A geom, or one for each ray."""
+    """A geom for each ray, or one for all rays of a tile."""
 
     pos: list[jax.Array]
     mat: list[list[jax.Array]]
     size: list[jax.Array]
-    geom: jax.Array
+    geom: jax.Array  # among all worlds'
 
 
 def _surface(
@@ -116,15 +151,15 @@ def _surface(
 ) -> Surface:
     point, mat = at(rays.origin, rays.direction, t), row.mat
     x, y, z = (p - q for p, q in zip(point, row.pos, strict=True))
-    inside = vector(mat[0][j] * x + mat[1][j] * y + mat[2][j] * z for j in range(3))
-    normal = _unit(normal_of(vector(row.size), inside))
+    inside = once(vector(mat[0][j] * x + mat[1][j] * y + mat[2][j] * z for j in range(3)))
+    normal = once(_unit(once(normal_of(vector(row.size), inside))))
     rgb = vector(pick(visual.rgba[:, i], row.geom) for i in range(3))
     if scene.atlas is not None:
         rgb = _textured(scene.atlas, visual, row.geom, rgb, inside, normal, pixel * t)
     return Surface(
         seen,
         point,
-        vector(dot(vector(axis), normal) for axis in mat),
+        once(vector(dot(vector(axis), normal) for axis in mat)),
         rgb,
         pick(visual.emission, row.geom),
         pick(visual.specular, row.geom),
@@ -171,28 +206,28 @@ def _textured(
 
 
 def lamps(
-    scene: Scene, visual: Visual, physics: PhysicsState, forward: jax.Array, surface: Surface
+    scene: Scene, shining: Shining, forward: jax.Array, surface: Surface
 ) -> list[tuple[jax.Array, Lamp]]:
-    """The headlight and every light of a scene: colours (3, 3) and how they reach a surface.
+    """The headlight and every light of a scene: colours (t, 3, 3) and how they reach a surface.
 
-    `forward` (3,) is where the camera looks: MuJoCo's headlight shines along it.
+    `shining` is of each tile's world, and `forward` (t, 3) is where its camera looks: MuJoCo's
+    headlight shines along it.
     """
+
+    def along(towards: jax.Array) -> Vector:
+        return vector(-towards[:, i, None] for i in range(3))
+
     found: list[tuple[jax.Array, Lamp]] = [
-        (visual.headlight, Lamp((-forward[0], -forward[1], -forward[2]), np.inf, 1.0))
+        (shining.colours[:, 0], Lamp(along(forward), np.inf, 1.0))
     ]
-    lights = visual.lights
     for i, light in enumerate(scene.lights):
-        turn = physics.xquat[light.body]
-        shining = rotations.rotate(turn, lights.dir[i])
-        colours = jnp.stack([lights.ambient[i], lights.diffuse[i], lights.specular[i]])
+        colours, towards = shining.colours[:, i + 1], along(shining.dir[:, i])
         if light.directional:
-            towards = (-shining[0], -shining[1], -shining[2])
             found.append((colours, Lamp(towards, np.inf, 1.0)))
             continue
-        place = physics.xpos[light.body] + rotations.rotate(turn, lights.pos[i])
-        offset = vector(place[j] - p for j, p in enumerate(surface.point))
-        distance, towards = _length(offset), _unit(offset)
-        found.append((colours, Lamp(towards, distance, _spot(light, shining, towards, distance))))
+        offset = vector(shining.pos[:, i, j, None] - p for j, p in enumerate(surface.point))
+        distance, ray = _length(offset), _unit(offset)
+        found.append((colours, Lamp(ray, distance, _spot(light, towards, ray, distance))))
     return found
 
 
@@ -206,51 +241,71 @@ def lit(
     back = _unit(vector(-d for d in rays.direction))
     total = [surface.emission * c for c in surface.rgb]
     for (colours, lamp), shadow in zip(lamps, shadows, strict=True):
+        shade = [[colours[:, i, j, None] for j in range(3)] for i in range(3)]
         strength = lamp.strength if shadow is None else jnp.where(shadow, 0.0, lamp.strength)
         facing = jnp.maximum(dot(surface.normal, lamp.towards), 0.0)
         middle = _unit(vector(a + b for a, b in zip(lamp.towards, back, strict=True)))
-        gloss = jnp.maximum(dot(surface.normal, middle), 1e-6) ** surface.shininess
+        # As a power, but of functions that compilers have for whole vectors.
+        gloss = jnp.exp(surface.shininess * jnp.log(jnp.maximum(dot(surface.normal, middle), 1e-6)))
         gloss = jnp.where(facing > 0.0, surface.specular * gloss * strength, 0.0)
+        strength, facing, gloss = once((strength, facing, gloss))
         for i in range(3):
-            matte = strength * (colours[0, i] + facing * colours[1, i]) * surface.rgb[i]
-            total[i] += matte + gloss * colours[2, i]
+            matte = strength * (shade[0][i] + facing * shade[1][i]) * surface.rgb[i]
+            total[i] += matte + gloss * shade[2][i]
     red, green, blue = (jnp.clip(c, 0.0, 1.0) for c in total)
     return red, green, blue
 
 
-def shadow(scene: Scene, geoms: Poses, surface: Surface, lamp: Lamp) -> jax.Array:
-    """Whether something is between a surface and a lamp; bool (t, s)."""
-    asked = surface.seen & (dot(surface.normal, lamp.towards) > 0.0)
-    start = vector(p + _LIFT * n for p, n in zip(surface.point, surface.normal, strict=True))
-    # A ball around all of a tile's points that ask, swept towards the light.
-    some = asked.any(axis=1, keepdims=True)
-    low = [jnp.where(asked, p, jnp.inf).min(axis=1, keepdims=True) for p in start]
-    high = [jnp.where(asked, p, -jnp.inf).max(axis=1, keepdims=True) for p in start]
+def between(
+    scene: Scene,
+    geoms: Poses,
+    start: jax.Array,
+    shining: Shining,
+    light: int,
+    rays: Rays,
+    hits: Hits,
+) -> jax.Array:
+    """Which geoms may be between what a tile's rays hit and a light: bool (t, n).
+
+    A ball around all that was hit is swept towards the light. `shining` is of each tile's world.
+    """
+    seen, n = hits.geom >= 0, len(scene.geoms)
+    points = at(rays.origin, rays.direction, jnp.where(seen, hits.t, 0.0))
+    some = seen.any(axis=1, keepdims=True)
+    low = [jnp.where(seen, p, jnp.inf).min(axis=1, keepdims=True) for p in points]
+    high = [jnp.where(seen, p, -jnp.inf).max(axis=1, keepdims=True) for p in points]
     centre = [jnp.where(some, 0.5 * (a + b), 0.0) for a, b in zip(low, high, strict=True)]
     half = [jnp.where(some, 0.5 * (b - a), 0.0) for a, b in zip(low, high, strict=True)]
-    radius = geoms.radius + _length((half[0], half[1], half[2]))
-    away = [geoms.pos[:, i] - c for i, c in enumerate(centre)]  # (t, n)
-    # A lamp that is not far off is seen in other directions from other points of a tile.
-    if isinstance(lamp.distance, float):
-        towards, reach = [jnp.broadcast_to(x, asked.shape)[:, :1] for x in lamp.towards], jnp.inf
+    own = start + np.arange(n)  # (t, n)
+    radius = pick(geoms.radius, own) + _length((half[0], half[1], half[2])) + _LIFT
+    away = [pick(geoms.pos[:, i], own) - c for i, c in enumerate(centre)]  # (t, n)
+    if scene.lights[light].directional:
+        towards, reach = vector(-shining.dir[:, light, i, None] for i in range(3)), jnp.inf
     else:
-        lamp_at = [
-            (p + lamp.distance * d)[:, :1] for p, d in zip(surface.point, lamp.towards, strict=True)
-        ]
-        gap = [a - c for a, c in zip(lamp_at, centre, strict=True)]
-        reach = _length((gap[0], gap[1], gap[2]))
-        towards = [g / jnp.maximum(reach, 1e-9) for g in gap]
+        gap = vector(shining.pos[:, light, i, None] - c for i, c in enumerate(centre))
+        reach = _length(gap)
+        towards = vector(g / jnp.maximum(reach, 1e-9) for g in gap)
     along = jnp.clip(sum(a * b for a, b in zip(away, towards, strict=True)), 0.0, reach)
     aside = sum((a - along * b) ** 2 for a, b in zip(away, towards, strict=True))
-    meets = some & (radius > 0.0) & (aside <= radius**2)
-    return trace.blocked(scene, geoms, Rays(start, lamp.towards), meets, lamp.distance) & asked
+    return some & (radius > 0.0) & (aside <= radius**2)
 
 
-def _spot(light: Light, shining: jax.Array, towards: Vector, distance: jax.Array) -> jax.Array:
-    """How much of a spot light's colour arrives."""
+def shadow(
+    scene: Scene, geoms: Poses, start: jax.Array, surface: Surface, lamp: Lamp, meets: jax.Array
+) -> jax.Array:
+    """Whether one of the geoms `meets` (t, n) is between a surface and a lamp; bool (t, s)."""
+    asked = surface.seen & (dot(surface.normal, lamp.towards) > 0.0)
+    lifted = vector(p + _LIFT * n for p, n in zip(surface.point, surface.normal, strict=True))
+    meets = meets & asked.any(axis=1, keepdims=True)
+    rays = Rays(lifted, lamp.towards)
+    return trace.blocked(scene, geoms, start, rays, meets, lamp.distance) & asked
+
+
+def _spot(light: Light, axis: Vector, towards: Vector, distance: jax.Array) -> jax.Array:
+    """How much of a spot light's colour arrives; `axis` is against where it shines."""
     constant, linear, quadratic = light.attenuation
     fading = 1.0 / (constant + linear * distance + quadratic * distance**2)
-    along = -sum(shining[i] * towards[i] for i in range(3))
+    along = dot(axis, towards)
     inside = along >= np.cos(light.cutoff)
     focus = jnp.maximum(along, 1e-6) ** light.exponent if light.exponent else 1.0
     return jnp.where(inside, focus * fading, 0.0)

@@ -6,7 +6,7 @@ is near each pixel, not what is in the scene. Everything is elementwise over (ti
 every compiler turns into straight vector code.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,8 @@ import numpy as np
 
 from mjxsim.rendering.scene import Group, Scene
 from mjxsim.rendering.shapes import Vector, dot, vector
+
+Tree = TypeVar("Tree")
 
 _FEW = 1  # geoms of a shape up to which all tiles look at all of them
 
@@ -45,29 +47,35 @@ class Hits(NamedTuple):
         return Hits(jnp.where(kept, self.t, jnp.inf), jnp.where(kept, self.geom, -1))
 
 
-def nearest(scene: Scene, poses: Poses, rays: Rays, meets: jax.Array) -> Hits:
+def nearest(scene: Scene, poses: Poses, start: jax.Array, rays: Rays, meets: jax.Array) -> Hits:
     """The first solid geom along each ray.
 
     Args:
       scene: what there is.
-      poses: where it is.
+      poses: where it is, in all worlds.
+      start: (t, 1) where each tile's world begins among them.
       rays: of t tiles.
       meets: bool (t, n), False where no ray of a tile can meet a geom.
     """
     hits = _nothing(rays)
     for group in scene.groups:
         if group.solid:
-            hits = _through(group, poses, rays, meets[:, group.start : group.stop], hits)
+            hits = _through(group, poses, start, rays, meets[:, group.start : group.stop], hits)
     return hits
 
 
 def blocked(
-    scene: Scene, poses: Poses, rays: Rays, meets: jax.Array, nearer: jax.Array | float
+    scene: Scene,
+    poses: Poses,
+    start: jax.Array,
+    rays: Rays,
+    meets: jax.Array,
+    nearer: jax.Array | float,
 ) -> jax.Array:
     """Whether anything at all lies along each ray, nearer than `nearer` (t, s); bool (t, s)."""
     hits = _nothing(rays)
     for group in scene.groups:
-        hits = _through(group, poses, rays, meets[:, group.start : group.stop], hits)
+        hits = _through(group, poses, start, rays, meets[:, group.start : group.stop], hits)
     return hits.t < nearer
 
 
@@ -78,6 +86,14 @@ def pick(table: jax.Array | np.ndarray, index: jax.Array) -> jax.Array:
     """
     rows = jnp.asarray(table).at[index]
     return rows.get(mode="promise_in_bounds", wrap_negative_indices=False)
+
+
+def once(values: Tree) -> Tree:
+    """`values`, worked out here and kept.
+
+    A compiler would rather work them out again for everything that is made of them.
+    """
+    return jax.lax.optimization_barrier(values)
 
 
 def local(pos: jax.Array, mat: jax.Array, rays: Rays) -> Rays:
@@ -96,34 +112,41 @@ def _nothing(rays: Rays) -> Hits:
     return Hits(jnp.full(shape, jnp.inf), jnp.full(shape, -1, jnp.int32))
 
 
-def _through(group: Group, poses: Poses, rays: Rays, meets: jax.Array, hits: Hits) -> Hits:
+def _through(
+    group: Group, poses: Poses, start: jax.Array, rays: Rays, meets: jax.Array, hits: Hits
+) -> Hits:
     """`hits` with the geoms of one group added."""
     count = group.stop - group.start
-    table = [x[group.start : group.stop] for x in (poses.pos, poses.mat, poses.size)]
 
-    def against(chosen: list[jax.Array], geom: jax.Array, valid: jax.Array, hits: Hits) -> Hits:
-        pos, mat, size = chosen  # (t, 3), (t, 3, 3), (t, 3), or one for all
+    def against(geom: jax.Array, valid: jax.Array, hits: Hits) -> Hits:
+        # One for each tile. Behind a barrier, so that they are not looked up again for every ray.
+        pos, mat, size = once(
+            [pick(x, start[:, 0] + geom) for x in (poses.pos, poses.mat, poses.size)]
+        )
         origin, direction = local(pos, mat, rays)
-        half = vector(size[..., i, None] for i in range(3))
-        t = jnp.where(valid[..., None], group.shape.enters(half, origin, direction), jnp.inf)
-        nearer = t < hits.t
-        return Hits(jnp.where(nearer, t, hits.t), jnp.where(nearer, geom[..., None], hits.geom))
+        half = vector(size[:, i, None] for i in range(3))
+        t = jnp.where(valid[:, None], group.shape.enters(half, origin, direction), jnp.inf)
+        nearest = once(jnp.minimum(t, hits.t))
+        return Hits(nearest, jnp.where(nearest < hits.t, geom[..., None], hits.geom))
 
     if count <= _FEW:
         for i in range(count):
-            hits = against([x[i] for x in table], jnp.int32(group.start + i), meets[:, i], hits)
+            hits = against(jnp.full(len(meets), group.start + i), meets[:, i], hits)
         return hits
 
-    rank = jnp.cumsum(meets, axis=1, dtype=jnp.int32)  # of each geom among those of the tile
-    most = rank[:, -1].max()
+    # What each tile meets as bits, of which every turn takes the lowest.
+    bits = (meets.astype(jnp.uint32) << np.arange(count, dtype=np.uint32)).sum(
+        axis=1, dtype=jnp.uint32
+    )
 
-    def body(i: jax.Array, hits: Hits) -> Hits:
-        index = (rank <= i).sum(axis=1, dtype=jnp.int32)  # the tile's i-th; `count` if it has fewer
-        clipped = jnp.minimum(index, count - 1)
-        # Behind a barrier, so that they are not looked up again for every ray.
-        chosen, valid = jax.lax.optimization_barrier(
-            ([pick(x, clipped) for x in table], index < count)
-        )
-        return against(chosen, group.start + clipped, valid, hits)
+    def some(state: tuple[jax.Array, Hits]) -> jax.Array:
+        return (state[0] != 0).any()
 
-    return jax.lax.fori_loop(0, most, body, hits)
+    def body(state: tuple[jax.Array, Hits]) -> tuple[jax.Array, Hits]:
+        left, hits = state
+        index = jax.lax.population_count((left & (~left + 1)) - 1).astype(jnp.int32)
+        valid = left != 0
+        geom = group.start + jnp.where(valid, index, 0)
+        return left & (left - 1), against(geom, valid, hits)
+
+    return jax.lax.while_loop(some, body, (bits, hits))[1]

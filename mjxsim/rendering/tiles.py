@@ -1,0 +1,298 @@
+"""Draws the tiles of any number of worlds as one list, the fullest first.
+
+A tile is 8x8 neighbouring pixels of one camera's picture of one world. Tiles that meet about as
+many geoms are drawn together, whichever world they are of, so that none waits for a fuller one; and
+so few at a time that a processor's cache holds what they need.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.custom_batching import custom_vmap
+
+from mjxsim.physics.compile import on_cpu
+from mjxsim.rendering import trace
+from mjxsim.rendering.scene import Scene
+from mjxsim.rendering.shade import (
+    Shining,
+    between,
+    lamps,
+    lit,
+    shadow,
+    sky,
+    surface,
+    surfaces,
+)
+from mjxsim.rendering.shapes import Vector, vector
+from mjxsim.rendering.trace import Hits, Poses, Rays, pick
+from mjxsim.rendering.visual import Visual
+
+Tree = TypeVar("Tree")
+
+TILE = 8  # [pixels] along each side
+_BLOCKS = 4  # a single picture's tiles are drawn in at least as many parts
+_CACHED = 256  # tiles drawn at once on a CPU: an array of their pixels is 64 kB
+_WIDE = 65536  # on anything else
+
+
+class Eye(NamedTuple):
+    """A camera in the world frame."""
+
+    pos: jax.Array  # (3,) [m] world
+    mat: jax.Array  # (3, 3) right, up and back as columns
+    scale: jax.Array  # (2,) of a ray's x and y at z = -1, at the picture's edge
+
+
+class Shown(NamedTuple):
+    """What one world shows one camera."""
+
+    geoms: Poses
+    eye: Eye
+    visual: Visual
+    shining: Shining
+
+
+class Grid(NamedTuple):
+    """A picture's k tiles; x and y are -1 to 1 from its left to its right and from low to high."""
+
+    left: np.ndarray  # (k,) of the first pixel's middle
+    top: np.ndarray  # (k,)
+    x: np.ndarray  # (TILE * TILE,) of each pixel from there
+    y: np.ndarray
+    height: int  # [pixels] of the picture
+    width: int
+
+    @classmethod
+    def of(cls, height: int, width: int) -> "Grid":
+        """The tiles that cover a picture of that many pixels."""
+        rows, columns = -(-height // TILE), -(-width // TILE)
+        line, column = np.divmod(np.arange(rows * columns), columns)
+        y, x = np.divmod(np.arange(TILE * TILE), TILE)
+        return cls(
+            left=((2 * TILE * column + 1) / width - 1).astype(np.float32),
+            top=(1 - (2 * TILE * line + 1) / height).astype(np.float32),
+            x=(2 * x / width).astype(np.float32),
+            y=(-2 * y / height).astype(np.float32),
+            height=height,
+            width=width,
+        )
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """Where each pixel of the picture is among the tiles' pixels; (height, width)."""
+        line, column = np.mgrid[: self.height, : self.width]
+        tile = (line // TILE) * -(-self.width // TILE) + column // TILE
+        return (tile * TILE + line % TILE) * TILE + column % TILE
+
+    def rays(self, eye: Eye, tile: jax.Array) -> Rays:
+        """Rays through the middle of the pixels of some tiles (t,), of length 1 along the axis.
+
+        `eye` is of one camera, or of one for each tile: (t, 3), (t, 3, 3), (t, 2).
+        """
+        x = (pick(self.left, tile)[:, None] + self.x) * eye.scale[..., 0, None]
+        y = (pick(self.top, tile)[:, None] + self.y) * eye.scale[..., 1, None]
+        right, up, back = (vector(eye.mat[..., i, j, None] for i in range(3)) for j in range(3))
+        towards = vector(x * r + y * u - b for r, u, b in zip(right, up, back, strict=True))
+        return Rays(vector(eye.pos[..., i, None] for i in range(3)), towards)
+
+
+class Drawn(NamedTuple):
+    """Pixels of k tiles; every array is (k, TILE * TILE)."""
+
+    colour: jax.Array  # int32, red + 256 green + 65536 blue
+    t: jax.Array  # [m] along the camera's axis, to the first solid geom; infinite for none
+    solid: jax.Array  # int32 index of that geom in the scene; -1 for none
+    first: jax.Array  # int32 of the first geom, translucent or not
+
+
+def draw(scene: Scene, grid: Grid, shadows: bool, shown: Shown) -> Drawn:
+    """All tiles of one world as one camera sees it; `jax.vmap` adds worlds to the same list.
+
+    Nothing of it has a derivative: do not ask for one.
+    """
+
+    @custom_vmap
+    def worlds(shown: Shown) -> Drawn:
+        return _draw_worlds(scene, grid, shadows, shown)
+
+    @worlds.def_vmap
+    def _(size: int, batched: list, shown: Shown) -> tuple[Drawn, Drawn]:
+        def merged(x: jax.Array, has_axis: bool) -> jax.Array:
+            return _joined(x if has_axis else jnp.broadcast_to(x, (size, *x.shape)))
+
+        leaves, structure = jax.tree.flatten(shown)
+        merging = map(merged, leaves, jax.tree.leaves(batched))
+        drawn = worlds(jax.tree.unflatten(structure, merging))
+        split: Drawn = jax.tree.map(lambda x: x.reshape(size, -1, *x.shape[1:]), drawn)
+        return split, jax.tree.map(lambda _: True, split)
+
+    one = jax.tree.map(lambda x: x[None], shown)
+    return jax.tree.map(lambda x: x[0], worlds(one))
+
+
+class _Some(NamedTuple):
+    """Some t tiles, of any worlds. Every leaf has an axis for them first."""
+
+    world: jax.Array
+    rays: Rays
+    forward: jax.Array  # (t, 3) where the camera looks
+    pixel: jax.Array  # (t, 1) width of a pixel at a distance of 1 [m]
+    start: jax.Array  # (t, 1) where the world's geoms begin among all worlds'
+    shining: Shining
+
+
+def _draw_worlds(scene: Scene, grid: Grid, shadows: bool, shown: Shown) -> Drawn:
+    """Of w worlds, which every leaf has as its first axis.
+
+    First what is hit, and then its colour: what is in the way of rays and what casts shadows on
+    their ends are many for different tiles.
+    """
+    worlds, k, n = shown.eye.pos.shape[0], len(grid.left), len(scene.geoms)
+    # The geoms of all worlds in a row: a tile begins to count at its own world's first.
+    joined: Visual = jax.tree.map(_joined, shown.visual)
+    visual = joined.replace(sky=shown.visual.sky)
+    geoms: Poses = jax.tree.map(_joined, shown.geoms)
+    lights = [i for i, light in enumerate(scene.lights) if light.shadow and shadows]
+
+    def some(tiles: jax.Array) -> _Some:
+        world, tile = tiles // k, tiles % k
+        eye: Eye = jax.tree.map(lambda x: pick(x, world), shown.eye)
+        return _Some(
+            world,
+            grid.rays(eye, tile),
+            -eye.mat[:, :, 2],
+            2.0 * eye.scale[:, 1, None] / grid.height,
+            n * world[:, None],
+            jax.tree.map(lambda x: pick(x, world), shown.shining),
+        )
+
+    def find(tiles: jax.Array) -> tuple[Hits, jax.Array]:
+        it = some(tiles)
+        hits = trace.nearest(scene, geoms, it.start, it.rays, pick(meets, tiles))
+        hits = hits.where((hits.t >= scene.near) & (hits.t <= scene.far))
+        shading = [between(scene, geoms, it.start, it.shining, i, it.rays, hits) for i in lights]
+        return hits, jnp.stack(shading, axis=1) if lights else jnp.zeros((len(tiles), 0, n), bool)
+
+    def paint(tiles: jax.Array) -> Drawn:
+        hits: Hits = jax.tree.map(lambda x: pick(x, tiles), solid)
+        dark = dict(zip(lights, jnp.moveaxis(pick(shading, tiles), 1, 0), strict=True))
+        through = pick(meets, tiles)[:, scene.solid :]
+        return _paint(scene, geoms, visual, some(tiles), hits, dark, through)
+
+    meets = jax.vmap(functools.partial(_in_cones, grid))(shown.geoms, shown.eye)
+    meets = trace.once(meets.reshape(worlds * k, n))
+    count = meets.sum(axis=1, dtype=jnp.int32)
+    solid, shading = _in_order(find, count)
+    through = meets[:, scene.solid :].sum(axis=1, dtype=jnp.int32)
+    count = shading.sum(axis=(1, 2), dtype=jnp.int32) if lights else count
+    drawn = _in_order(paint, count + n * through)
+    return jax.tree.map(lambda x: x.reshape(worlds, k, TILE**2), drawn)
+
+
+def _in_order(some: Callable[[jax.Array], Tree], count: jax.Array) -> Tree:
+    """What `some` makes of all tiles, a block of them (t,) at a time, by falling `count`."""
+    total = len(count)
+    blocks = max(min(_BLOCKS, total), -(-total // (_CACHED if on_cpu() else _WIDE)))
+    size = -(-total // blocks)
+    order = jnp.argsort(-count)
+    padded = jnp.pad(order, (0, blocks * size - total), mode="edge").reshape(blocks, size)
+    _, done = jax.lax.scan(lambda _, tiles: (None, some(tiles)), None, padded)
+    place = jnp.zeros_like(order).at[order].set(jnp.arange(total), unique_indices=True)
+    return jax.tree.map(lambda x: pick(x.reshape(blocks * size, *x.shape[2:]), place), done)
+
+
+def _paint(
+    scene: Scene,
+    geoms: Poses,
+    visual: Visual,
+    it: _Some,
+    solid: Hits,
+    dark: dict[int, jax.Array],
+    through: jax.Array,
+) -> Drawn:
+    """The colours of what tiles' rays hit.
+
+    Args:
+      scene: what there is.
+      geoms: of all worlds in a row.
+      visual: likewise.
+      it: the tiles.
+      solid: what they hit.
+      dark: by light that casts shadows, what may be between it and a tile; bool (t, n).
+      through: which translucent geoms a tile meets; bool (t, m).
+    """
+    start, rays, pixel = it.start, it.rays, it.pixel
+    found = surfaces(scene, geoms, visual, start, rays, solid, pixel)
+    reaching = lamps(scene, it.shining, it.forward, found)
+    shadows: list[jax.Array | None] = [None] * len(reaching)
+    for i, meets in dark.items():
+        shadows[i + 1] = shadow(scene, geoms, start, found, reaching[i + 1][1], meets)
+    paint = lit(rays, found, reaching, shadows)
+    behind = jax.lax.cond(found.seen.all(), lambda: paint, lambda: sky(visual.sky, it.world, rays))
+    # Packed, for else a compiler works the whole of a pixel out once for each channel.
+    packed = _pack(vector(jnp.where(found.seen, a, b) for a, b in zip(paint, behind, strict=True)))
+
+    def over(geom: int, packed: jax.Array, first: Hits) -> tuple[jax.Array, Hits]:
+        found, t = surface(scene, geoms, visual, start, rays, geom, solid.t, pixel)
+        reaching = lamps(scene, it.shining, it.forward, found)
+        paint = lit(rays, found, reaching, [None] * len(reaching))
+        # MuJoCo draws translucent geoms twice.
+        alpha = pick(visual.rgba[:, 3], start + geom)
+        alpha = jnp.where(found.seen, 1.0 - (1.0 - alpha) ** 2, 0.0)
+        colours = zip(paint, _unpack(packed), strict=True)
+        packed = _pack(vector(alpha * a + (1.0 - alpha) * b for a, b in colours))
+        nearer = t < first.t
+        hit = Hits(jnp.where(nearer, t, first.t), jnp.where(nearer, geom, first.geom))
+        return packed, hit
+
+    first = solid
+    for geom in range(scene.solid, len(scene.geoms)):
+        packed, first = jax.lax.cond(
+            through[:, geom - scene.solid].any(),
+            functools.partial(over, geom),
+            lambda packed, first: (packed, first),
+            packed,
+            first,
+        )
+    return Drawn(packed, solid.t, solid.geom, first.geom)
+
+
+def _joined(x: jax.Array) -> jax.Array:
+    """(worlds, rows, ...) as (worlds * rows, ...)."""
+    return x.reshape(x.shape[0] * x.shape[1], *x.shape[2:])
+
+
+def _pack(colour: Vector) -> jax.Array:
+    """A colour in [0, 1] as one int32 of three bytes."""
+    red, green, blue = (jnp.round(255.0 * c).astype(jnp.int32) for c in colour)
+    return red + 256 * green + 65536 * blue
+
+
+def _unpack(packed: jax.Array) -> Vector:
+    return vector(((packed >> (8 * i)) & 255).astype(jnp.float32) / 255.0 for i in range(3))
+
+
+def _in_cones(grid: Grid, geoms: Poses, eye: Eye) -> jax.Array:
+    """Whether the cone around each tile's rays touches the ball around each geom; bool (k, n)."""
+    left, right = grid.left, grid.left + grid.x.max()
+    high, low = grid.top, grid.top + grid.y.min()
+
+    def towards(a: np.ndarray, b: np.ndarray) -> jax.Array:
+        ray = jnp.stack([a * eye.scale[0], b * eye.scale[1], -jnp.ones(len(a))], axis=1)
+        return ray / jnp.linalg.norm(ray, axis=1, keepdims=True)
+
+    axis = towards((left + right) / 2, (low + high) / 2)
+    corners = [towards(a, b) for a in (left, right) for b in (low, high)]
+    cos = jnp.min(jnp.stack([(axis * c).sum(1) for c in corners]), axis=0) - 1e-6
+    sin = jnp.sqrt(1.0 - cos**2)
+    # In the camera's frame, (n,) each; small products of matrices cost more than what they save.
+    away = [geoms.pos[:, i] - eye.pos[i] for i in range(3)]
+    centre = [sum(away[i] * eye.mat[i, j] for i in range(3)) for j in range(3)]
+    ahead = sum(axis[:, j, None] * centre[j] for j in range(3))  # (k, n)
+    aside = jnp.sqrt(jnp.maximum(sum(c**2 for c in centre) - ahead**2, 0.0))
+    outside = aside * cos[:, None] - ahead * sin[:, None]  # from the cone's side [m]
+    return (outside <= geoms.radius) & (ahead >= -geoms.radius)
