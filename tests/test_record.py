@@ -144,8 +144,9 @@ def test_resuming_draws_other_starts(
     for change, message in {
         ("--fps", "10"): "'fps': the dataset has 20 and this recording 10",
         ("--robot", "so100"): "'robot_type': the dataset is of 'panda', not of 'so100'",
-        ("--control.mode", "ee_delta"): "'features.action'",
-        ("--task", "reach"): "features",
+        ("--control.mode", "osc_yaw"): "'control.mode': the dataset's actions have 'ee_delta_yaw'",
+        ("--task", "reach"): "'task': the dataset is of task 'pick_cube', not of 'reach'",
+        ("--cameras.names", "front"): "'features.observation.images.front': only this recording",
     }.items():
         capsys.readouterr()
         assert record.main(["--engine", "c", *words, "--resume", *change]) == 2
@@ -212,6 +213,8 @@ def test_policies_are_recorded(
         (("--episods", "3"), "unknown option '--episods': did you mean '--episodes'"),
         (("--episodes", "0"), "episodes must be at least 1, got 0"),
         (("--task-config.control-dt", "0.03"), "LeRobot takes whole numbers"),
+        (("--fps", "7"), "whole ones: 4, 5, 8, 10 Hz"),
+        (("--noise", "nan"), "noise must be from 0 to 1, got nan"),
         (("--keep", "best"), "keep"),
         (("--policy", "nowhere"), "no directory nowhere: give a run directory"),
         (("--control.mode", "joint"), "expert"),
@@ -238,6 +241,7 @@ def test_replay_mistakes(recorded: pathlib.Path, capsys: pytest.CaptureFixture[s
     for words, message in {
         (str(recorded), "--episode", "5"): "no episode 5: there are 5, from 0",
         (str(recorded), "--video", "a.mp4"): "say which with --episode",
+        (str(recorded), "--height", "0"): "height must be from 2 to 4096 pixels, got 0",
         ("nowhere",): "nowhere: no such directory",
         (): "which dataset?",
     }.items():
