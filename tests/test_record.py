@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import json
 import pathlib
 import re
 import shutil
@@ -17,6 +18,7 @@ import pytest
 from mjxsim import config as configs
 from mjxsim import record, replay
 from mjxsim.datasets import Dataset, Programs, Source
+from mjxsim.datasets.info import SOURCE, START
 from mjxsim.datasets.playback import replay as play
 from mjxsim.envs import Env
 from mjxsim.runs import Run
@@ -113,6 +115,37 @@ def test_replay_notices_another_bit(
     (only,) = play(Dataset.open(root), [0])
     assert only.differs == 4
     assert 0.0 < only.largest < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("column", "change", "message"),
+    [
+        (START, {"key": [1, 2, 3]}, "'mjxsim/start': episode 0: a key is 2 numbers"),
+        (SOURCE, {"robot": "so100"}, "46 values and the environment of its source 40"),
+        (SOURCE, {"control": {"mode": "osc"}}, "'features.action': the dataset has 5 values"),
+        (SOURCE, {"engine": "warpp"}, "'mjxsim/source': unknown engine 'warpp'"),
+    ],
+)
+def test_replay_of_what_was_tampered_with(
+    column: str,
+    change: dict[str, object],
+    message: str,
+    recorded: pathlib.Path,
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    root = tmp_path / "edited"
+    shutil.copytree(recorded, root)
+    path = root / "meta/episodes/chunk-000/file-000.parquet"
+    table = pq.read_table(path)
+    texts = [json.dumps(json.loads(t) | change) for t in table[column].to_pylist()]
+    i = table.column_names.index(column)
+    pq.write_table(table.set_column(i, column, pa.array(texts, pa.string())), path)
+    assert replay.main([str(root), "--episode", "0"]) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert str(root) in said
+    assert len(said.splitlines()) == 1
 
 
 def test_replay_as_video(recorded: pathlib.Path, tmp_path: pathlib.Path) -> None:

@@ -288,10 +288,12 @@ class Writer:
         if error is None:
             return
         if isinstance(error, OSError | FFmpegError):
+            n = self.committed
             where = f" {error.filename}" if error.filename else ""
+            there = f"the {n} episodes saved in {self.root} are complete and load"
             raise DatasetError(
-                f"recording stopped: cannot write{where}: {error.strerror or error}; the "
-                f"{self.committed} episodes saved in {self.root} are complete and load"
+                f"recording stopped: cannot write{where}: {error.strerror or error}; "
+                f"{there if n else 'nothing was saved'}"
             ) from error
         raise DatasetError(f"recording stopped: {type(error).__name__}: {error}") from error
 
