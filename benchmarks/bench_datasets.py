@@ -11,6 +11,7 @@ import os
 import pathlib
 import subprocess
 import time
+from typing import cast
 
 import flax.linen as nn
 import jax
@@ -18,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax.typing import VariableDict
 
 import mjxsim
 from benchmarks.conftest import Record
@@ -116,12 +118,12 @@ def learner_speed(batch: Batch, seconds: float) -> float:
     policy, optimizer = Cloning(actions), optax.adam(1e-4)
     parameters = policy.init(jax.random.key(0), batch)
 
-    def loss(parameters: optax.Params, batch: Batch) -> jax.Array:
-        there = policy.apply(parameters, batch).reshape(-1, CHUNK, actions)
+    def loss(parameters: VariableDict, batch: Batch) -> jax.Array:
+        there = cast(jax.Array, policy.apply(parameters, batch)).reshape(-1, CHUNK, actions)
         return jnp.mean((there - batch["action"]) ** 2)
 
     @mjxsim.jit
-    def update(parameters: optax.Params, state: optax.OptState, batch: Batch):
+    def update(parameters: VariableDict, state: optax.OptState, batch: Batch):
         steps, state = optimizer.update(jax.grad(loss)(parameters, batch), state)
         return optax.apply_updates(parameters, steps), state
 

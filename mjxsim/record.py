@@ -120,7 +120,11 @@ def parse(argv: Sequence[str]) -> RecordConfig:
     return configs.with_flags(RecordConfig(name, kind()), argv, PROG)
 
 
-def run(config: RecordConfig, *, say: Callable[[str], None] = print) -> Collected:
+def _say(line: str) -> None:
+    print(line, flush=True)  # also where it goes into a file
+
+
+def run(config: RecordConfig, *, say: Callable[[str], None] = _say) -> Collected:
     """Records as `config` says.
 
     Raises:
