@@ -11,20 +11,34 @@ import os
 import pathlib
 import subprocess
 import time
+from typing import cast
 
+import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
+from flax.typing import VariableDict
 
+import mjxsim
 from benchmarks.conftest import Record
 from benchmarks.measure import Entry, Sample, rate, ratios
 from mjxsim.datasets import Dataset, Feature, Loader, VideoConfig, Writer
-from mjxsim.datasets.video import Codec, Decoder, Encoder
+from mjxsim.datasets import video as videos
+from mjxsim.datasets.loader import Batch
+from mjxsim.datasets.video import Codec, Decoder
+from mjxsim.learning.networks import MLP, Encoder, EncoderConfig
 
 LEROBOT = os.environ.get("MJXSIM_LEROBOT_PYTHON")
 SCRIPT = pathlib.Path(__file__).parents[1] / "tests" / "lerobot" / "load_speed.py"
 FPS, SIZE, CHUNK, BATCH = 20, 128, 16, 64
 CAMERAS = ("observation.images.front", "observation.images.wrist")
+WHAT = {
+    "state": "state and action chunks",
+    "memory": f"and two {SIZE}x{SIZE} cameras, kept decoded",
+    "disk": f"and two {SIZE}x{SIZE} cameras, decoded each time",
+}
 
 
 def scene(count: int, size: int) -> np.ndarray:
@@ -85,6 +99,72 @@ def their_speed(dataset: Dataset, seconds: float, workers: int) -> float:
     return json.loads(done.stdout.splitlines()[-1])["frames_per_second"]
 
 
+class Cloning(nn.Module):
+    """A small policy from pictures and state to a chunk of actions, as visual PPO has it."""
+
+    actions: int
+
+    @nn.compact
+    def __call__(self, batch: Batch) -> jax.Array:
+        seen = batch["observation.state"]
+        if images := {name: batch[name] for name in CAMERAS if name in batch}:
+            seen = jnp.concatenate([seen, Encoder(EncoderConfig(), name="eyes")(images)], -1)
+        return MLP((256, 256), CHUNK * self.actions, 0.01)(seen)
+
+
+def learner_speed(batch: Batch, seconds: float) -> float:
+    """Frames per second that behaviour cloning takes where it never waits for a batch."""
+    actions = batch["action"].shape[-1]
+    policy, optimizer = Cloning(actions), optax.adam(1e-4)
+    parameters = policy.init(jax.random.key(0), batch)
+
+    def loss(parameters: VariableDict, batch: Batch) -> jax.Array:
+        there = cast(jax.Array, policy.apply(parameters, batch)).reshape(-1, CHUNK, actions)
+        return jnp.mean((there - batch["action"]) ** 2)
+
+    @mjxsim.jit
+    def update(parameters: VariableDict, state: optax.OptState, batch: Batch):
+        steps, state = optimizer.update(jax.grad(loss)(parameters, batch), state)
+        return optax.apply_updates(parameters, steps), state
+
+    state = optimizer.init(parameters)
+    parameters, state = jax.block_until_ready(update(parameters, state, batch))
+    count, began = 0, time.perf_counter()
+    while time.perf_counter() - began < seconds:
+        parameters, state = jax.block_until_ready(update(parameters, state, batch))
+        count += BATCH
+    return count / (time.perf_counter() - began)
+
+
+@pytest.mark.parametrize("pictures", ["state", "memory", "disk"])
+def test_against_a_learner(
+    pictures: str, quick: bool, record: Record, tmp_path: pathlib.Path
+) -> None:
+    """Whether batches come faster than a small learner on the same device takes them."""
+    episodes, length, duration, repeats = (4, 40, 0.5, 1) if quick else (50, 60, 5.0, 3)
+    dataset = make(tmp_path / "d", episodes, length, () if pictures == "state" else CAMERAS)
+    cache = 0 if pictures == "disk" else 2**30
+    deltas = {"action": [i / FPS for i in range(CHUNK)]}
+    batch = next(iter(Loader(dataset, batch_size=BATCH, deltas=deltas, cache_bytes=cache)))
+    pairs = [
+        (our_speed(dataset, duration, cache), learner_speed(batch, duration))
+        for _ in range(repeats)
+    ]
+    ours, theirs = ([p[i] for p in pairs] for i in range(2))
+    record(
+        Entry(
+            name=f"datasets/learner/{pictures}",
+            what=f"Loader: {WHAT[pictures]}, batches of {BATCH}",
+            unit="frames/s",
+            ours=Sample(tuple(ours)),
+            reference=Sample(tuple(theirs)),
+            reference_is=f"behaviour cloning on {jax.devices()[0].device_kind}, fed from memory",
+            ratio=ratios(ours, theirs),
+            floor=1.0,
+        )
+    )
+
+
 @pytest.mark.parametrize("pictures", ["state", "memory", "disk"])
 def test_loading(pictures: str, quick: bool, record: Record, tmp_path: pathlib.Path) -> None:
     """From state alone; with two cameras that fit into memory; with two decoded every time."""
@@ -98,14 +178,9 @@ def test_loading(pictures: str, quick: bool, record: Record, tmp_path: pathlib.P
         ours.append(our_speed(dataset, duration, cache))
         if LEROBOT:
             theirs.append(their_speed(dataset, duration, workers))
-    what = {
-        "state": "state and action chunks",
-        "memory": f"and two {SIZE}x{SIZE} cameras, kept decoded",
-        "disk": f"and two {SIZE}x{SIZE} cameras, decoded each time",
-    }
     entry = Entry(
         name=f"datasets/load/{pictures}",
-        what=f"Loader: {what[pictures]}, batches of {BATCH}",
+        what=f"Loader: {WHAT[pictures]}, batches of {BATCH}",
         unit="frames/s",
         ours=Sample(tuple(ours)),
     )
@@ -134,7 +209,7 @@ def test_codecs(
     shape = (SIZE, SIZE, 3)
 
     def encode() -> None:
-        encoder = Encoder(path, shape, FPS, VideoConfig(codec=codec))
+        encoder = videos.Encoder(path, shape, FPS, VideoConfig(codec=codec))
         for picture in pictures:
             encoder.add(picture)
         encoder.close()

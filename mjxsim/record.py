@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 import jax
 
 from mjxsim import config as configs
-from mjxsim import datasets, runs
+from mjxsim import datasets, robots, runs
 from mjxsim.config import ConfigError
 from mjxsim.control import ControlConfig
 from mjxsim.datasets import DatasetError, Source, VideoConfig, Writer, features_of
@@ -31,6 +31,7 @@ from mjxsim.learning.checkpoint import CheckpointError
 from mjxsim.randomization import RandomizationConfig
 from mjxsim.tasks import TaskConfig
 from mjxsim.tasks import registry as tasks
+from mjxsim.teleop.clock import valid_rate
 
 PROG = "python -m mjxsim.record"
 EXPERT = "expert"
@@ -70,6 +71,8 @@ class RecordConfig:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.fps is not None and self.fps < 1:
             raise ValueError(f"fps must be at least 1, got {self.fps}")
+        if not 0.0 <= self.noise <= 1.0:
+            raise ValueError(f"noise must be from 0 to 1, got {self.noise}")
         configs.check_seed("seed", self.seed)
 
 
@@ -117,7 +120,11 @@ def parse(argv: Sequence[str]) -> RecordConfig:
     return configs.with_flags(RecordConfig(name, kind()), argv, PROG)
 
 
-def run(config: RecordConfig, *, say: Callable[[str], None] = print) -> Collected:
+def _say(line: str) -> None:
+    print(line, flush=True)  # also where it goes into a file
+
+
+def run(config: RecordConfig, *, say: Callable[[str], None] = _say) -> Collected:
     """Records as `config` says.
 
     Raises:
@@ -190,6 +197,8 @@ def source_of(config: RecordConfig) -> Source:
     """The environment that is recorded. Raises ValueError for a rate that does not fit."""
     task = config.task_config
     if config.fps is not None:
+        kind, spec = tasks.get(config.task)[0], robots.get(config.robot)
+        valid_rate(config.fps, kind.scene(task.for_robot(spec), spec).option.timestep)
         task = dataclasses.replace(task, control_dt=1.0 / config.fps)
     if config.stop_at_success:
         task = dataclasses.replace(task, terminate_on_success=True)

@@ -24,6 +24,7 @@ from mjxsim.evaluation import write_video
 from mjxsim.rendering import GLRenderer, NoRendererError
 
 PROG = "python -m mjxsim.replay"
+_LARGEST = 4096  # pixels along a side: what every OpenGL and player takes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +37,13 @@ class ReplayConfig:
     camera: str = "front"  # of the video
     height: int = 480  # of the video [pixels]
     width: int = 640
+
+    def __post_init__(self) -> None:
+        """Raise ValueError, one line, for pictures that cannot be drawn or encoded."""
+        for name in ("height", "width"):
+            if not 2 <= getattr(self, name) <= _LARGEST:
+                wanted = f"must be from 2 to {_LARGEST} pixels"
+                raise ValueError(f"{name} {wanted}, got {getattr(self, name)}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,5 +1,6 @@
 """Recording and reading back; what is left after kills, full disks and mistakes."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import mjxsim
+from mjxsim.control import ControlConfig
 from mjxsim.datasets import (
     Dataset,
     DatasetError,
@@ -264,6 +266,9 @@ def test_full_disk_stops_with_a_line(tmp_path: pathlib.Path) -> None:
             writer.add(recordings.frame(1, 0, 5, blind=True))
         with pytest.raises(DatasetError, match="recording stopped"):
             writer.close()
+    if (handles := pathlib.Path("/proc/self/fd")).is_dir():  # what is open takes room still
+        there = [str(h.readlink()) for h in handles.iterdir() if h.is_symlink()]
+        assert not [path for path in there if path.startswith(str(root))]
     assert_episodes(root, (5,), blind=True)
     with recordings.resume(root, blind=True) as writer:
         recordings.save(writer, 1, 4, blind=True)
@@ -323,7 +328,14 @@ def test_another_task(tmp_path: pathlib.Path) -> None:
     with recordings.create(tmp_path / "d", blind=True, source=pick) as writer:
         recordings.save(writer, 0, 3, blind=True)
     with pytest.raises(DatasetError, match="the dataset is of task 'pick_cube', not of 'reach'"):
-        recordings.resume(tmp_path / "d", blind=True, source=reach)
+        # The task is said rather than the features, which differ too.
+        recordings.resume(tmp_path / "d", features={}, source=reach)
+    torques = dataclasses.replace(pick, control=ControlConfig("osc"))
+    with pytest.raises(DatasetError, match=r"'control.mode': .* 'ee_delta' and .* 'osc'"):
+        recordings.resume(tmp_path / "d", blind=True, source=torques)
+    finer = dataclasses.replace(pick, control=ControlConfig(max_position_step=0.01))
+    with pytest.raises(DatasetError, match=r"'control.max_position_step': .* 0\.025 and .* 0\.01"):
+        recordings.resume(tmp_path / "d", blind=True, source=finer)
     assert Dataset.open(tmp_path / "d").source == pick
 
 

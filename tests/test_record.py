@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import json
 import pathlib
 import re
 import shutil
@@ -17,6 +18,7 @@ import pytest
 from mjxsim import config as configs
 from mjxsim import record, replay
 from mjxsim.datasets import Dataset, Programs, Source
+from mjxsim.datasets.info import SOURCE, START
 from mjxsim.datasets.playback import replay as play
 from mjxsim.envs import Env
 from mjxsim.runs import Run
@@ -115,6 +117,37 @@ def test_replay_notices_another_bit(
     assert 0.0 < only.largest < 1e-6
 
 
+@pytest.mark.parametrize(
+    ("column", "change", "message"),
+    [
+        (START, {"key": [1, 2, 3]}, "'mjxsim/start': episode 0: a key is 2 numbers"),
+        (SOURCE, {"robot": "so100"}, "46 values and the environment of its source 40"),
+        (SOURCE, {"control": {"mode": "osc"}}, "'features.action': the dataset has 5 values"),
+        (SOURCE, {"engine": "warpp"}, "'mjxsim/source': unknown engine 'warpp'"),
+    ],
+)
+def test_replay_of_what_was_tampered_with(
+    column: str,
+    change: dict[str, object],
+    message: str,
+    recorded: pathlib.Path,
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    root = tmp_path / "edited"
+    shutil.copytree(recorded, root)
+    path = root / "meta/episodes/chunk-000/file-000.parquet"
+    table = pq.read_table(path)
+    texts = [json.dumps(json.loads(t) | change) for t in table[column].to_pylist()]
+    i = table.column_names.index(column)
+    pq.write_table(table.set_column(i, column, pa.array(texts, pa.string())), path)
+    assert replay.main([str(root), "--episode", "0"]) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert str(root) in said
+    assert len(said.splitlines()) == 1
+
+
 def test_replay_as_video(recorded: pathlib.Path, tmp_path: pathlib.Path) -> None:
     import av
 
@@ -144,8 +177,9 @@ def test_resuming_draws_other_starts(
     for change, message in {
         ("--fps", "10"): "'fps': the dataset has 20 and this recording 10",
         ("--robot", "so100"): "'robot_type': the dataset is of 'panda', not of 'so100'",
-        ("--control.mode", "ee_delta"): "'features.action'",
-        ("--task", "reach"): "features",
+        ("--control.mode", "osc_yaw"): "'control.mode': the dataset's actions have 'ee_delta_yaw'",
+        ("--task", "reach"): "'task': the dataset is of task 'pick_cube', not of 'reach'",
+        ("--cameras.names", "front"): "'features.observation.images.front': only this recording",
     }.items():
         capsys.readouterr()
         assert record.main(["--engine", "c", *words, "--resume", *change]) == 2
@@ -212,6 +246,8 @@ def test_policies_are_recorded(
         (("--episods", "3"), "unknown option '--episods': did you mean '--episodes'"),
         (("--episodes", "0"), "episodes must be at least 1, got 0"),
         (("--task-config.control-dt", "0.03"), "LeRobot takes whole numbers"),
+        (("--fps", "7"), "whole ones: 4, 5, 8, 10 Hz"),
+        (("--noise", "nan"), "noise must be from 0 to 1, got nan"),
         (("--keep", "best"), "keep"),
         (("--policy", "nowhere"), "no directory nowhere: give a run directory"),
         (("--control.mode", "joint"), "expert"),
@@ -238,6 +274,7 @@ def test_replay_mistakes(recorded: pathlib.Path, capsys: pytest.CaptureFixture[s
     for words, message in {
         (str(recorded), "--episode", "5"): "no episode 5: there are 5, from 0",
         (str(recorded), "--video", "a.mp4"): "say which with --episode",
+        (str(recorded), "--height", "0"): "height must be from 2 to 4096 pixels, got 0",
         ("nowhere",): "nowhere: no such directory",
         (): "which dataset?",
     }.items():

@@ -81,7 +81,7 @@ def collect(
         wanted = played.success if keep == "success" else np.ones(lanes, bool)
         for lane in np.flatnonzero(wanted)[: episodes - kept].tolist():
             length = int(played.lengths[lane])
-            columns = {k: v[:length, lane] for k, v in played.frames.items()}
+            columns = played.episode(lane, length)
             task, start = played.tasks[lane], played.keys[lane]
             writer.add_episode(columns, task, key=start, lane=lane, lanes=lanes)
             kept, frames = kept + 1, frames + length
@@ -94,12 +94,16 @@ def collect(
 class _Played:
     """A round of episodes."""
 
-    frames: dict[str, np.ndarray]  # (steps, lanes, ...) by feature
+    steps: list[dict[str, np.ndarray]]  # (lanes, ...) by feature
     lengths: np.ndarray  # (lanes,)
     success: np.ndarray  # bool (lanes,)
     tasks: list[str]
     keys: np.ndarray  # uint32 (lanes, n)
     first: float  # when the first step was done, by time.monotonic()
+
+    def episode(self, lane: int, length: int) -> dict[str, np.ndarray]:
+        """Columns (length, ...) of a lane; one at a time, for pictures of all are large."""
+        return {k: np.stack([s[k][lane] for s in self.steps[:length]]) for k in self.steps[0]}
 
 
 _Act = Callable[[jax.Array, State, jax.Array], jax.Array]
@@ -143,7 +147,7 @@ def _play(programs: Programs, act: _Act, key: jax.Array, noise: float) -> _Playe
         if not running.any():
             break
     return _Played(
-        frames={k: np.stack([s[k] for s in steps]) for k in steps[0]},
+        steps=steps,
         lengths=lengths,
         success=success,
         tasks=[env.task.instructions[i] for i in asked],

@@ -1,11 +1,13 @@
 """Whether a recording may go on in a dataset that is there."""
 
+import dataclasses
 import pathlib
 from collections.abc import Mapping
 
+from mjxsim.datasets import tables
 from mjxsim.datasets.errors import wrong
 from mjxsim.datasets.features import Feature
-from mjxsim.datasets.info import Info
+from mjxsim.datasets.info import SOURCE, Info
 from mjxsim.datasets.source import Source
 
 
@@ -20,11 +22,39 @@ def check_recording(info: Info, features: Mapping[str, Feature], fps: int, robot
     _check_same(path, info.recorded, features)
 
 
-def check_task(root: pathlib.Path, was: Source | None, source: Source | None) -> None:
-    """Raises DatasetError if the dataset is known to be of another task."""
-    if source is not None and was is not None and was.task != source.task:
+def check_source(info: Info, source: Source | None) -> None:
+    """Raises DatasetError if the dataset is known to be of another task, or of other actions."""
+    was = None if source is None else _last_source(info)
+    if source is None or was is None:
+        return
+    if was.task != source.task:
         text = f"the dataset is of task {was.task!r}, not of {source.task!r}"
-        raise wrong(root, text, "task")
+        raise wrong(info.root, text, "task")
+    for field in dataclasses.fields(source.control):
+        there, here = getattr(was.control, field.name), getattr(source.control, field.name)
+        if there != here:
+            text = f"the dataset's actions have {there!r} and this recording's {here!r}"
+            raise wrong(info.root, text, f"control.{field.name}")
+
+
+def _last_source(info: Info) -> Source | None:
+    """How the last episode was recorded for which that is known here. Raises DatasetError."""
+    for path in sorted((info.root / "meta" / "episodes").glob("*/*.parquet"), reverse=True):
+        if SOURCE not in tables.schema(path)[0].names:
+            continue
+        table = tables.read(path, ["episode_index", SOURCE])
+        counted = tables.integers(path, table, "episode_index") < info.total_episodes
+        known = [
+            text
+            for text, counts in zip(tables.texts(path, table, SOURCE), counted, strict=True)
+            if text and counts
+        ]
+        if known:
+            try:
+                return Source.from_json(known[-1])
+            except ValueError:
+                return None  # of another mjxsim
+    return None
 
 
 def _check_same(

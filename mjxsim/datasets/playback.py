@@ -11,10 +11,10 @@ import numpy as np
 from mjxsim.datasets.dataset import Dataset, Episode
 from mjxsim.datasets.errors import wrong
 from mjxsim.datasets.features import ACTION
-from mjxsim.datasets.info import START
+from mjxsim.datasets.info import SOURCE, START
 from mjxsim.datasets.programs import Programs
 from mjxsim.datasets.source import Source
-from mjxsim.envs import State
+from mjxsim.envs import Env, State
 from mjxsim.envs.pixels import STATE
 
 
@@ -65,15 +65,23 @@ def replay(
       scenes: keep what is needed to draw them.
 
     Raises:
-      IndexError, DatasetError, ValueError: it cannot be played, or its environment not be built.
+      IndexError, DatasetError: it cannot be played, or its environment not be built.
     """
     built: dict[tuple[str, int], Programs] = {}
     for batch in _batches(dataset, episodes):
         source, first = playable(dataset, batch[0]), dataset.episodes[batch[0]]
         of = source.to_json(), first.lanes
         if of not in built:
-            built[of] = Programs.of(source.make(), first.lanes, pictures=False)
+            built[of] = Programs.of(_make(dataset, source), first.lanes, pictures=False)
         yield from _play(built[of], dataset, batch, scenes)
+
+
+def _make(dataset: Dataset, source: Source) -> Env:
+    """The environment; DatasetError if there is none such."""
+    try:
+        return source.make()
+    except ValueError as error:
+        raise wrong(dataset.root / "meta" / "episodes", str(error), SOURCE) from error
 
 
 def _batches(dataset: Dataset, episodes: Sequence[int]) -> Iterator[list[int]]:
@@ -98,6 +106,8 @@ def _play(
     episodes = [dataset.episodes[n] for n in batch]
     stored = [dataset.frames(n, (STATE, ACTION)) for n in batch]
     size = (programs.lanes, programs.env.action_size)
+    _check_size(dataset, ACTION, stored[0][ACTION].shape[1], size[1])
+    _check_keys(dataset, episodes)
     data = np.tile(np.asarray(episodes[0].key), (programs.lanes, 1))
     for e in episodes:
         data[e.lane] = e.key
@@ -105,6 +115,7 @@ def _play(
     differs: list[int | None] = [None] * len(batch)
     largest, success = np.zeros(len(batch)), np.zeros(len(batch), bool)
     drawn: list[list[Scene]] = [[] for _ in batch]
+    _check_size(dataset, STATE, stored[0][STATE].shape[1], programs.see(state)[STATE].shape[1])
 
     for t in range(max(e.length for e in episodes)):
         seen = programs.see(state)[STATE]
@@ -128,6 +139,22 @@ def _play(
                     drawn[i].append(_scene(state, e.lane))
     for i, e in enumerate(episodes):
         yield Replayed(e, differs[i], float(largest[i]), bool(success[i]), drawn[i])
+
+
+def _check_size(dataset: Dataset, feature: str, stored: int, played: int) -> None:
+    """Raises DatasetError if what is stored is not of the environment that is named."""
+    if stored != played:
+        text = f"the dataset has {stored} values and the environment of its source {played}"
+        raise wrong(dataset.info.path, text, f"features.{feature}")
+
+
+def _check_keys(dataset: Dataset, episodes: Sequence[Episode]) -> None:
+    """Raises DatasetError for a start that is no key of JAX's."""
+    size = jax.random.key_data(jax.random.key(0)).size
+    for e in episodes:
+        if e.key is None or e.key.size != size:
+            text = f"episode {e.index}: a key is {size} numbers, got {e.start}"
+            raise wrong(dataset.root / "meta" / "episodes", text, START)
 
 
 def _scene(state: State, lane: int) -> Scene:

@@ -24,7 +24,6 @@ from mjxsim.datasets import tables
 from mjxsim.datasets.errors import wrong
 from mjxsim.datasets.features import Feature
 from mjxsim.datasets.info import EPISODES, Info, Place
-from mjxsim.datasets.source import Source
 from mjxsim.datasets.stats import Stats
 from mjxsim.datasets.video import VideoConfig
 from mjxsim.files import sync
@@ -61,7 +60,6 @@ class Store:
         self._video_places = dict.fromkeys(info.videos, _FIRST)
         self._data: pa.Table | None = None  # what is in the file that has room
         self._rows: pa.Table | None = None
-        self._source: str | None = None  # of the last episode that was there
 
     @property
     def scratch(self) -> pathlib.Path:
@@ -131,20 +129,10 @@ class Store:
                 file = tables.integers(path, table, f"{name}/file_index")
                 return max(zip(chunk.tolist(), file.tolist(), strict=True), default=_FIRST)
 
-            if infos.SOURCE in table.column_names:
-                sources = tables.texts(path, table, infos.SOURCE)
-                self._source = next((s for s in reversed(sources) if s), self._source)
             self._data_place = max(self._data_place, last("data"))
             self._episodes_place = max(self._episodes_place, last("meta/episodes"))
             for key, place in self._video_places.items():
                 self._video_places[key] = max(place, last(f"videos/{key}"))
-
-    def last_source(self) -> Source | None:
-        """How the last episode was recorded that was there at the beginning; None if unknown."""
-        try:
-            return None if self._source is None else Source.from_json(self._source)
-        except ValueError:
-            return None  # of another mjxsim
 
     def commit(self, episodes: Sequence[Recorded]) -> None:
         """Adds episodes, all or none of them.

@@ -107,7 +107,8 @@ def episodes_schema(features: Mapping[str, Feature], truths: bool) -> pa.Schema:
 
 def write(path: pathlib.Path, table: pa.Table) -> None:
     """Writes a file, with checksums so that damage is noticed. Raises OSError."""
-    pq.write_table(table, path, write_page_checksum=True)
+    with path.open("wb") as file:  # pyarrow's own stays open when the disk is full
+        pq.write_table(table, file, write_page_checksum=True)
 
 
 def read(path: pathlib.Path, columns: Sequence[str] | None = None) -> pa.Table:

@@ -14,7 +14,7 @@ from av.error import FFmpegError
 
 from mjxsim.datasets import features as frames
 from mjxsim.datasets import info as infos
-from mjxsim.datasets.compatible import check_recording, check_task
+from mjxsim.datasets.compatible import check_recording, check_source
 from mjxsim.datasets.errors import DatasetError
 from mjxsim.datasets.features import NUMPY, Feature
 from mjxsim.datasets.jobs import Discard, EpisodeMaker, Job, Save, Whole
@@ -114,18 +114,14 @@ class Writer:
         files of one codec only.
 
         Raises:
-          DatasetError: there is none, it is broken, another process writes to it, or its rate,
-            robot, features or task are others.
+          DatasetError: there is none, it is broken, another process writes to it, or its task,
+            control, rate, robot or features are others.
         """
         root = pathlib.Path(root)
         info = infos.read(root)
+        check_source(info, source)  # first, for another task has other features too
         check_recording(info, features, fps, robot_type)
         store = Store.resume(root)
-        try:
-            check_task(root, store.last_source(), source)
-        except BaseException:
-            store.close()
-            raise
         return cls(store, source, store.info.same_codec(video))
 
     @property
@@ -292,10 +288,12 @@ class Writer:
         if error is None:
             return
         if isinstance(error, OSError | FFmpegError):
+            n = self.committed
             where = f" {error.filename}" if error.filename else ""
+            there = f"the {n} episodes saved in {self.root} are complete and load"
             raise DatasetError(
-                f"recording stopped: cannot write{where}: {error.strerror or error}; the "
-                f"{self.committed} episodes saved in {self.root} are complete and load"
+                f"recording stopped: cannot write{where}: {error.strerror or error}; "
+                f"{there if n else 'nothing was saved'}"
             ) from error
         raise DatasetError(f"recording stopped: {type(error).__name__}: {error}") from error
 
