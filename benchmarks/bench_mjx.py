@@ -14,6 +14,7 @@ from benchmarks.measure import Entry, compare, rate
 from mjxsim import envs
 from mjxsim.envs import State
 from mjxsim.physics.chains import short_chains
+from mjxsim.physics.compile import cpu_options
 
 FLOOR = 0.85
 
@@ -125,7 +126,7 @@ def test_short_chains(
             one = lambda q: CALLS[call](model, blank.replace(qpos=q))  # noqa: E731
             return jax.vmap(one)(qpos)
 
-        options = {"xla_cpu_use_fusion_emitters": False} if flag else None
+        options = cpu_options() if flag else None
         with short_chains() if barrier else contextlib.nullcontext():
             compiled = jax.jit(run, compiler_options=options).lower(qpos).compile()
 

@@ -10,9 +10,10 @@ import pytest
 from scipy import ndimage
 
 from mjxsim.physics import Faults, PhysicsState
+from mjxsim.physics.compile import cpu_options
 from mjxsim.rendering import Image, NoRendererError, Scene, View, Visual, gl, render_cameras
 
-QUICK = {"xla_cpu_use_fusion_emitters": False} if jax.default_backend() == "cpu" else {}
+QUICK = cpu_options() if jax.default_backend() == "cpu" else {}
 Draw = Callable[[str, PhysicsState, Visual], Image]
 
 

@@ -218,12 +218,20 @@ def test_domain_randomization() -> None:
     vec.reset(seed=0)
     assert vec._state is not None
     cube = vec.env.engine.model.body("block").id
-    masses = np.asarray(vec._state.overrides["body_mass"])[:, cube]
-    assert len(set(masses.tolist())) == 4 and (masses >= 0.05).all() and (masses <= 0.2).all()
+    drawn = np.asarray(vec._state.overrides["body_mass"])[:, cube]
+    assert len(set(drawn.tolist())) == 4 and (drawn >= 0.05).all() and (drawn <= 0.2).all()
     off = gym_hil.settings_of("PandaPickCube", {"enable_domain_randomization": False})
     assert off.randomization is None
-    both = gym_hil.settings_of("PandaPickCube", {"enable_domain_randomization": True})
-    assert both.randomization is not None and both.randomization.visual.changes_looks
+    on = {"enable_domain_randomization": True}
+    for said, looks, masses in (
+        ({}, True, True),
+        ({"visual_randomization": False}, False, True),
+        ({"physics_randomization": False}, True, False),
+        ({"visual_randomization": True}, True, False),
+    ):
+        config = gym_hil.settings_of("PandaPickCube", {**on, **said}).randomization
+        assert config is not None and config.visual.changes_looks is looks
+        assert (config.physics.objects.mass is not None) is masses
 
 
 @pytest.mark.parametrize("wrapped", [False, True])
@@ -268,10 +276,20 @@ def test_native_vector_is_the_scalar_environment(wrapped: bool) -> None:
         ({"imag_obs": True}, "unknown setting of PandaPickCube 'imag_obs': did you mean"),
         ({"control_mode": "joystick"}, "unknown control_mode 'joystick'"),
         ({"ee_step_size": {"x": 0.1}}, "ee_step_size takes positive x, y and z"),
-        ({"control_time_s": 0.0}, "control_time_s must be positive"),
+        ({"control_time_s": 0.0}, "control_time_s must be a positive number"),
         ({"fixed_reset_joint_positions": [0.0]}, "takes 7 finite angles"),
         ({"resize_size": (64,)}, r"resize_size is \(height, width\)"),
+        ({"resize_size": 64}, r"resize_size is \(height, width\)"),
         ({"reset_time_s": -1.0}, "a reset cannot be delayed by -1.0 s"),
+        ({"reset_time_s": "soon"}, "a reset cannot be delayed by 'soon' s"),
+        ({"control_dt": "fast"}, "control_dt must be a positive number"),
+        ({"seed": -1}, "seed must be a whole number, not negative, got -1"),
+        ({"ee_step_size": 0.1}, "ee_step_size takes positive x, y and z"),
+        ({"gripper_penalty": None}, "gripper_penalty must be a finite number"),
+        ({"render_spec": {"heigth": 64}}, "unknown field of render_spec 'heigth': did you mean"),
+        ({"render_spec": (64, 64)}, r"render_spec is a GymRenderingSpec\(height, width\)"),
+        ({"visual_randomization": "all"}, "True, False or a dictionary, got 'all'"),
+        ({"wrapper_kwargs": ["control_mode"]}, "wrapper_kwargs is a dictionary of keywords"),
         ({"wrapper_kwargs": {"control_dt": 0.0015}}, "must be a multiple of the physics timestep"),
     ],
 )
@@ -294,7 +312,11 @@ def test_bad_ids_actions_and_order(pick: gymnasium.Env[Any, np.ndarray]) -> None
     with pytest.raises(ValueError, match="shape"):
         pick.step(np.zeros(7))
     # gym-hil crashes when a base environment is told of its wrappers' settings.
-    assert base(make("PandaPickCubeBase-v0", use_gripper=True)).TASK == "PandaPickCube"
+    given = {"use_gripper": True, "control_mode": "policy", "wrapper_kwargs": {"control_time_s": 3}}
+    settings = base(make("PandaPickCubeBase-v0", **given)).settings
+    assert settings.task == "PandaPickCube" and settings.control_time_s == 3
+    with pytest.raises(ValueError, match="display_cameras needs gym-hil's wrappers"):
+        make("PandaPickCubeBase-v0", display_cameras=True)
 
 
 def test_the_page_runs() -> None:

@@ -1,6 +1,7 @@
 """How mjxsim compiles: options, caches and runtime settings of every jit, in one place."""
 
 import contextlib
+import functools
 import gc
 import os
 import pathlib
@@ -18,6 +19,21 @@ R = TypeVar("R")
 _CPU_OPTIONS = {"xla_cpu_use_fusion_emitters": False}
 
 
+@functools.lru_cache
+def cpu_options() -> dict[str, bool]:
+    """What programs that do not draw are compiled with on a CPU; XLA of JAX 0.12 lost the choice.
+
+    It refuses a whole program for the sake of an option that it does not know, hence the trial.
+    """
+    try:
+        jax.jit(lambda x: x, compiler_options=_CPU_OPTIONS).lower(0.0).compile()
+    except jax.errors.JaxRuntimeError as error:
+        if "No such compile option" not in str(error):
+            raise
+        return {}
+    return _CPU_OPTIONS
+
+
 def jit(fun: Callable[P, R], *, draws: bool = False, **options: Any) -> Callable[P, R]:
     """`jax.jit` with the compiler options of the default backend.
 
@@ -27,7 +43,7 @@ def jit(fun: Callable[P, R], *, draws: bool = False, **options: Any) -> Callable
     `options` are those of `jax.jit`, such as `static_argnums`, `donate_argnums` or `in_shardings`;
     `compiler_options` among them are added to ours and win.
     """
-    ours = _CPU_OPTIONS if on_cpu() and not draws else {}
+    ours = cpu_options() if on_cpu() and not draws else {}
     compiler = ours | options.pop("compiler_options", {})
     return jax.jit(fun, compiler_options=compiler or None, **options)
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from mjxsim.compat.gym_hil import settings as settings_
 from mjxsim.compat.gym_hil import spaces
+from mjxsim.compat.gym_hil.checks import check, merged
 from mjxsim.compat.gym_hil.scene import CAMERAS
 from mjxsim.compat.gym_hil.settings import Settings, Task
 from mjxsim.compat.gym_hil.spaces import HilObservation
@@ -22,6 +23,16 @@ from mjxsim.rendering import Scene, View, Visual, make_renderers
 
 # Of what `make_env` gives its wrappers: nothing to a base environment, but no error either.
 WRAPPERS_OWN = ("use_gripper", "gripper_penalty", "ee_step_size")
+# These ask for somebody who drives, watches or waits: a base environment has no such wrapper.
+WRAPPERS_ONLY = (
+    "use_viewer",
+    "use_gamepad",
+    "use_inputs_control",
+    "auto_reset",
+    "reset_delay_seconds",
+    "reset_time_s",
+    "display_cameras",
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -76,8 +87,7 @@ class HilEnv(gymnasium.Env[HilObservation, np.ndarray]):
     }
 
     def __init__(self, **settings: Any) -> None:
-        known = {k: v for k, v in settings.items() if k not in WRAPPERS_OWN}
-        self.settings = settings_.settings_of(self.TASK, known)
+        self.settings = settings_.settings_of(self.TASK, _without_wrappers(self.TASK, settings))
         rate = round(1.0 / self.settings.control_dt)
         self.metadata = {**self.metadata, "render_fps": rate}
         self.render_mode = self.settings.render_mode
@@ -193,6 +203,23 @@ class PandaArrangeBoxesGymEnv(HilEnv):
     """Put five blocks on the marks of their colours; see `HilEnv`."""
 
     TASK = "PandaArrangeBoxes"
+
+
+def _without_wrappers(task: Task, given: dict[str, Any]) -> dict[str, Any]:
+    """What a base environment heeds; ValueError for what it would need a wrapper for."""
+    given = {k: v for k, v in merged(given).items() if k not in WRAPPERS_OWN}
+    mode = given.pop("control_mode", None)
+    if mode is not None:
+        check("control_mode", mode, settings_.CONTROL_MODES)
+    if mode not in (None, "policy"):
+        given["use_inputs_control"] = True
+    for name in WRAPPERS_ONLY:
+        if given.pop(name, None):
+            raise ValueError(
+                f"{name} needs gym-hil's wrappers, which a base environment is without: use "
+                f"gym_hil.make_env, {task}-v0 or {task}Keyboard-v0"
+            )
+    return given
 
 
 @functools.lru_cache(maxsize=8)

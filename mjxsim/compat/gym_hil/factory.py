@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from mjxsim.compat.gym_hil.checks import check, finite, merged, positive
 from mjxsim.compat.gym_hil.env import HilEnv, PandaArrangeBoxesGymEnv, PandaPickCubeGymEnv
-from mjxsim.compat.gym_hil.settings import EE_STEP, Task, check
+from mjxsim.compat.gym_hil.settings import CONTROL_MODES, EE_STEP, Task
 from mjxsim.compat.gym_hil.wrappers import (
     EEActionWrapper,
     GripperPenaltyWrapper,
@@ -15,7 +16,6 @@ from mjxsim.naming import unknown
 
 PENALTY = -0.02  # wrappers/factory.py
 RESET_DELAY = 1.0  # [s] wrappers/factory.py
-CONTROL_MODES = ("gamepad", "keyboard", "spacemouse", "policy")
 
 _CLASSES: dict[str, type[HilEnv]] = {
     "PandaPickCubeBase-v0": PandaPickCubeGymEnv,
@@ -87,7 +87,7 @@ def make_env(
         "display_cameras": display_cameras,
         "make_device": make_device,
     }
-    for name, value in (wrapper_kwargs or {}).items():
+    for name, value in merged({"wrapper_kwargs": wrapper_kwargs}).items():
         (around if name in around else settings)[name] = value
     return wrap_env(_CLASSES[f"{task_of(env_id)}Base-v0"](**settings), **around)
 
@@ -140,6 +140,8 @@ def wrap_env(
         use_inputs_control = control_mode != "policy"
         device = control_mode
     step = step_of(ee_step_size)
+    if not finite(gripper_penalty):
+        raise ValueError(f"gripper_penalty must be a finite number, got {gripper_penalty!r}")
     if use_gripper:
         env = GripperPenaltyWrapper(env, gripper_penalty)
     env = EEActionWrapper(env, step)
@@ -183,16 +185,16 @@ def task_of(env_id: str) -> Task:
 
 def step_of(ee_step_size: Mapping[str, float] | None) -> tuple[float, float, float]:
     """[m] along x, y and z; ValueError, one line, unless each is there and positive."""
-    given = {"x": EE_STEP, "y": EE_STEP, "z": EE_STEP} if not ee_step_size else dict(ee_step_size)
-    if set(given) != {"x", "y", "z"} or not all(v > 0.0 for v in given.values()):
+    given = ee_step_size or {"x": EE_STEP, "y": EE_STEP, "z": EE_STEP}
+    known = isinstance(given, Mapping) and set(given) == {"x", "y", "z"}
+    if not known or not all(map(positive, given.values())):
         raise ValueError(f"ee_step_size takes positive x, y and z [m], got {given}")
     return (given["x"], given["y"], given["z"])
 
 
 def flattened(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings for a world that nobody drives or watches: `wrapper_kwargs` among the others."""
-    given = dict(settings)
-    given.update(given.pop("wrapper_kwargs", None) or {})
+    given = merged(settings)
     mode = given.pop("control_mode", None)
     if mode is not None:
         check("control_mode", mode, CONTROL_MODES)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from mjxsim.compat.gym_hil import tasks
+from mjxsim.compat.gym_hil.checks import check, finite, positive, whole
 from mjxsim.compat.gym_hil.control import OpspaceConfig
 from mjxsim.compat.gym_hil.scene import CAMERAS
 from mjxsim.envs import CameraConfig, Env
@@ -22,6 +23,7 @@ from mjxsim.robots.panda_robotiq import PANDA_ROBOTIQ
 Task = Literal["PandaPickCube", "PandaArrangeBoxes"]
 RENDER_MODES = ("rgb_array", "human")
 REWARDS = ("sparse", "dense")
+CONTROL_MODES = ("gamepad", "keyboard", "spacemouse", "policy")
 EE_STEP = 0.025  # [m] for an action of 1; hil_wrappers.py, DEFAULT_EE_STEP_SIZE
 
 # What `enable_domain_randomization` alone does: a range for each thing that differs most between a
@@ -42,8 +44,10 @@ class GymRenderingSpec:
     mode: Literal["rgb_array", "human"] = "rgb_array"
 
     def __post_init__(self) -> None:
-        if self.height < 1 or self.width < 1:
-            raise ValueError(f"a picture has at least one pixel, got {self.height}x{self.width}")
+        if not all(whole(n) and n > 0 for n in (self.height, self.width)):
+            raise ValueError(
+                f"render_spec takes height and width [pixels], got {self.height!r}x{self.width!r}"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +55,7 @@ class Settings:
     """Of one environment; hashable, so that what is compiled for it is compiled once."""
 
     task: Task
-    seed: int = 0
+    seed: int | None = 0
     control_dt: float = 0.1  # [s]
     physics_dt: float = 0.002  # [s]
     render_spec: GymRenderingSpec = GymRenderingSpec()
@@ -75,18 +79,23 @@ class Settings:
         """Raise ValueError, one line, for a value that cannot be."""
         check("render_mode", self.render_mode, (*RENDER_MODES, None))
         check("reward_type", self.reward_type, REWARDS)
+        times = {"control_dt": self.control_dt, "physics_dt": self.physics_dt}
+        if self.control_time_s is not None:
+            times["control_time_s"] = self.control_time_s
+        for name, seconds in times.items():
+            if not positive(seconds):
+                raise ValueError(f"{name} must be a positive number [s], got {seconds!r}")
+        if self.seed is not None and not (whole(self.seed) and self.seed >= 0):
+            raise ValueError(f"seed must be a whole number, not negative, got {self.seed!r}")
         if self.task != "PandaPickCube" and self.random_block_position:
             raise ValueError(
                 f"random_block_position is a setting of PandaPickCube, not {self.task}"
             )
-        if self.control_time_s is not None and not self.control_time_s > 0.0:
-            raise ValueError(f"control_time_s must be positive, got {self.control_time_s}")
-        if self.resize_size is not None and (
-            len(self.resize_size) != 2 or min(self.resize_size) < 1
-        ):
-            raise ValueError(f"resize_size is (height, width) [pixels], got {self.resize_size}")
+        size = self.resize_size
+        if size is not None and not (len(size) == 2 and all(whole(n) and n > 0 for n in size)):
+            raise ValueError(f"resize_size is (height, width) [pixels], got {size}")
         joints = self.fixed_reset_joint_positions
-        if joints is not None and (len(joints) != tasks.JOINTS or not np.isfinite(joints).all()):
+        if joints is not None and not (len(joints) == tasks.JOINTS and all(map(finite, joints))):
             raise ValueError(
                 f"fixed_reset_joint_positions takes {tasks.JOINTS} finite angles [rad], "
                 f"got {joints}"
@@ -121,14 +130,28 @@ def settings_of(task: Task, given: Mapping[str, Any]) -> Settings:
             raise ValueError(unknown(f"setting of {task}", name, {*valid, *RANDOMIZATION}))
     for name in ("resize_size", "fixed_reset_joint_positions"):
         if given.get(name) is not None:
-            given[name] = tuple(np.asarray(given[name]).tolist())
-    spec = given.get("render_spec")
-    if isinstance(spec, Mapping):
-        given["render_spec"] = GymRenderingSpec(**spec)
-    elif spec is not None and not isinstance(spec, GymRenderingSpec):
-        # gym-hil's own, where both are installed.
-        given["render_spec"] = GymRenderingSpec(int(spec.height), int(spec.width))
+            given[name] = tuple(np.ravel(given[name]).tolist())
+    if "render_spec" in given:
+        given["render_spec"] = _render_spec(given["render_spec"])
     return Settings(task=task, **given)
+
+
+def _render_spec(given: Any) -> GymRenderingSpec:
+    """Ours, one from a dictionary of its fields, or from gym-hil's own where both are installed."""
+    if isinstance(given, GymRenderingSpec):
+        return given
+    if isinstance(given, Mapping):
+        fields = [f.name for f in dataclasses.fields(GymRenderingSpec)]
+        for name in given:
+            if name not in fields:
+                raise ValueError(unknown("field of render_spec", str(name), fields))
+        return GymRenderingSpec(**given)
+    try:
+        return GymRenderingSpec(given.height, given.width)
+    except AttributeError:
+        raise ValueError(
+            f"render_spec is a GymRenderingSpec(height, width) [pixels], got {given!r}"
+        ) from None
 
 
 RANDOMIZATION = (
@@ -147,13 +170,16 @@ def _randomization(
 ) -> RandomizationConfig | None:
     """`enable_domain_randomization` False switches all of it off; True alone is both, as standard.
 
-    A dictionary is one of `mjxsim.randomization`, True a standard one, False none.
+    A dictionary is one of `mjxsim.randomization`, True a standard one, False none. Of what is not
+    said there is none where the other is asked for, and a standard one where the other is refused.
     """
     if enable_domain_randomization is False:
         return None
-    alone = visual_randomization is None and physics_randomization is None
-    looks = True if alone else visual_randomization
-    physics = True if alone else physics_randomization
+    looks = not physics_randomization if visual_randomization is None else visual_randomization
+    physics = not visual_randomization if physics_randomization is None else physics_randomization
+    for name, value in (("visual_randomization", looks), ("physics_randomization", physics)):
+        if not isinstance(value, bool | Mapping):
+            raise ValueError(f"{name} is True, False or a dictionary, got {value!r}")
     config = RandomizationConfig.from_dict(
         physics=STANDARD_PHYSICS if physics is True else physics or None,
         visual=looks if isinstance(looks, Mapping) else None,
@@ -220,9 +246,3 @@ def make(
         randomization=settings.randomization,
         announce=announce,
     )
-
-
-def check(name: str, value: str | None, valid: tuple[str | None, ...]) -> None:
-    """Raises ValueError, one line, unless `value` is among `valid`."""
-    if value not in valid:
-        raise ValueError(unknown(name, str(value), [str(v) for v in valid]))

@@ -7,6 +7,7 @@ import gymnasium
 import numpy as np
 
 from mjxsim.compat.gym_hil import spaces
+from mjxsim.compat.gym_hil.checks import finite
 from mjxsim.compat.gym_hil.env import HilEnv
 from mjxsim.compat.gym_hil.spaces import HilObservation
 from mjxsim.envs.gym_env import Info, check_action
@@ -67,8 +68,8 @@ class ResetDelayWrapper(gymnasium.Wrapper[HilObservation, np.ndarray, Any, Any])
 
     def __init__(self, env: Wrapped, delay_seconds: float = 1.0) -> None:
         super().__init__(env)
-        if not delay_seconds >= 0.0:
-            raise ValueError(f"a reset cannot be delayed by {delay_seconds} s")
+        if not finite(delay_seconds) or delay_seconds < 0.0:
+            raise ValueError(f"a reset cannot be delayed by {delay_seconds!r} s")
         self.delay_seconds = delay_seconds
 
     def reset(
