@@ -115,7 +115,17 @@ def compose(
       RuntimeError: the engine is not installed.
     """
     config = config.for_robot(spec)
-    random = randomization or RandomizationConfig()
+    random = RandomizationConfig() if randomization is None else randomization
+    if not isinstance(random, RandomizationConfig):
+        raise ValueError(
+            f"randomization must be a RandomizationConfig, got a {type(random).__name__}; "
+            "RandomizationConfig.from_dict makes one of dictionaries, and its arguments physics= "
+            "and visual= take the parts"
+        )
+    if cameras is not None and not isinstance(cameras, CameraConfig):
+        raise ValueError(
+            f"cameras must be a CameraConfig such as CameraConfig(names=('front',)), got {cameras!r}"
+        )
     scene = task_class.scene(config, spec)
     if isinstance(control, ControlConfig) and control.torque:
         controllers.torque_driven(scene, spec)

@@ -27,6 +27,7 @@ from mjxsim.robots.base import RobotSpec
 
 __all__ = ["PhysicsRandomizer", "free_bodies", "physics_randomizer"]
 
+_OBJECTS_TOO = ("environment.air_resistance",)  # which concerns nothing but objects
 _Fields = dict[str, jax.Array]  # values of model fields so far
 # (uniform draws from [0, 1), fields, width) -> the fields that change
 _Edit = Callable[[jax.Array, _Fields, jax.Array | float], _Fields]
@@ -92,7 +93,10 @@ def physics_randomizer(
     bodies = free_bodies(model, objects)
     ranges = config.entries()
     if not len(bodies) and (found := [n for n in ranges if n.startswith("objects.")]):
-        raise ValueError(f"{found[0]}: the scene has no objects (free bodies) to randomize")
+        raise ValueError(
+            f"{found[0]}: the scene has no objects (free bodies) to randomize; leave out "
+            f"{', '.join(n for n in ranges if n.startswith('objects.') or n in _OBJECTS_TOO)}"
+        )
     build = _Build(model, robot, bodies, ranges)
     makers: dict[str, Callable[[Range], _Change]] = {
         "objects.mass": build.mass,
