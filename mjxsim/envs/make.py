@@ -124,7 +124,7 @@ def compose(
         )
     if cameras is not None and not isinstance(cameras, CameraConfig):
         raise ValueError(
-            f"cameras must be a CameraConfig such as CameraConfig(names=('front',)), got {cameras!r}"
+            f"cameras must be a CameraConfig, as CameraConfig(names=('front',)), got {cameras!r}"
         )
     scene = task_class.scene(config, spec)
     if isinstance(control, ControlConfig) and control.torque:

@@ -64,7 +64,7 @@ def renderer(scene: Scene, view: View) -> Callable[[PhysicsState, Visual], Image
     scene.camera(view.camera)
     if scene.atlas is not None and scene.atlas.patterns > 1:
         raise ValueError(
-            "renderer 'gl' has no textures but the model's: leave out patterns, or use renderer 'jax'"
+            "renderer 'gl' has no textures but the model's: leave patterns out, or use 'jax'"
         )
     if 1 + len(scene.lights) > MAX_LIGHTS:
         raise ValueError(
