@@ -150,6 +150,19 @@ def test_what_is_no_configuration_is_one_line(given, message):
     assert "\n" not in str(caught.value)
 
 
+def test_looks_that_nobody_sees_are_said(capsys):
+    moved = CameraRandomization(position=Range(-0.1, 0.1, "add"))
+    random = RandomizationConfig(visual=VisualRandomization(camera=moved))
+    for cameras, said in (
+        (None, "randomization.visual changes nothing without cameras"),
+        (CameraConfig(("wrist",)), "visual.camera moves none of the cameras ['wrist']"),
+        (CameraConfig(("wrist", "front")), None),
+    ):
+        mjxsim.make("reach", engine="c", cameras=cameras, randomization=random)
+        lines = capsys.readouterr().out.splitlines()
+        assert [said in line for line in lines if "visual" in line] == ([True] if said else [])
+
+
 def test_something_hidden_needs_a_camera():
     with pytest.raises(ValueError, match="needs a camera"):
         CameraConfig(hidden=("goal",))

@@ -17,6 +17,7 @@ from mjxsim.randomization.actuation import Actuators
 from mjxsim.randomization.config import RandomizationConfig
 from mjxsim.randomization.pushes import Pushes
 from mjxsim.randomization.sensing import Sensors
+from mjxsim.randomization.visual_config import VisualRandomization
 from mjxsim.robots import registry as robots
 from mjxsim.robots.base import RobotSpec
 from mjxsim.tasks import AnyTask, TaskConfig
@@ -153,6 +154,8 @@ def compose(
     eyes = None
     if cameras and cameras.names:
         eyes = Eyes.build(cameras, random.visual, model, spec, layout, announce=announce)
+    elif announce and random.visual != VisualRandomization():
+        print("mjxsim: randomization.visual changes nothing without cameras")
     actuators = Actuators(random.actuation, config.control_dt / repeats)
     return Env(
         name=name,

@@ -22,7 +22,7 @@ from mjxsim.randomization import post_processing
 from mjxsim.randomization.frequency import Keys, renewed
 from mjxsim.randomization.post_processing import PostProcessing
 from mjxsim.randomization.visual import VisualRandomizer, visual_randomizer, visual_scene
-from mjxsim.randomization.visual_config import VisualRandomization
+from mjxsim.randomization.visual_config import CameraRandomization, VisualRandomization
 from mjxsim.rendering import Renderer, Scene, View, Visual, make_renderers
 from mjxsim.rendering.postprocess.frames import Frames, push
 from mjxsim.rendering.postprocess.frames import init as stream_of
@@ -106,6 +106,10 @@ class Eyes:
                 f"as {next(iter(layout))!r}"
             )
         randomizer = visual_randomizer(random, scene, robot) if random.changes_looks else None
+        if announce and (kind := _moves_none(config, random, scene)):
+            print(
+                f"mjxsim: randomization.visual.{kind} moves none of the cameras {[*config.names]}"
+            )
         return cls(config, scene, draw, np.concatenate(shown), random, randomizer)
 
     @property
@@ -201,3 +205,11 @@ class Eyes:
         keys = jax.random.split(drop_key, len(images))
         stream, images = jax.vmap(pushed)(frames, keys, images, draws)
         return images, stream
+
+
+def _moves_none(config: CameraConfig, random: VisualRandomization, scene: Scene) -> str | None:
+    """Which kind of camera is randomized and not looked through, if one is."""
+    standing = {scene.camera(name).body == 0 for name in config.names}
+    kinds = (("camera", random.camera, True), ("hand_camera", random.hand_camera, False))
+    given = [(kind, there in standing) for kind, r, there in kinds if r != CameraRandomization()]
+    return next((kind for kind, seen in given if not seen), None) if len(given) == 1 else None
