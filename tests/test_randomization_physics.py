@@ -521,7 +521,15 @@ def test_a_scene_without_objects_says_so() -> None:
     model = scenes.build(PANDA).compile()
     with pytest.raises(ValueError, match=r"objects\.mass: the scene has no objects") as error:
         physics_randomizer(STANDARD, model, PANDA)
-    assert str(error.value).endswith("objects.restitution, environment.air_resistance")
+    assert "without_objects()" in str(error.value)
+    left = physics_randomizer(STANDARD.without_objects(), model, PANDA).ranges
+    assert set(STANDARD.entries()) - set(left) == {
+        "objects.mass",
+        "objects.inertia",
+        "objects.friction",
+        "objects.restitution",
+        "environment.air_resistance",
+    }
 
 
 def test_a_factor_on_friction_that_there_is_not_is_refused_by_a_whole_environment() -> None:

@@ -27,7 +27,6 @@ from mjxsim.robots.base import RobotSpec
 
 __all__ = ["PhysicsRandomizer", "free_bodies", "physics_randomizer"]
 
-_OBJECTS_TOO = ("environment.air_resistance",)  # which concerns nothing but objects
 _Fields = dict[str, jax.Array]  # values of model fields so far
 # (uniform draws from [0, 1), fields, width) -> the fields that change
 _Edit = Callable[[jax.Array, _Fields, jax.Array | float], _Fields]
@@ -94,8 +93,8 @@ def physics_randomizer(
     ranges = config.entries()
     if not len(bodies) and (found := [n for n in ranges if n.startswith("objects.")]):
         raise ValueError(
-            f"{found[0]}: the scene has no objects (free bodies) to randomize; leave out "
-            f"{', '.join(n for n in ranges if n.startswith('objects.') or n in _OBJECTS_TOO)}"
+            f"{found[0]}: the scene has no objects (free bodies) to randomize; leave out what is "
+            "about objects, as PhysicsRandomization.without_objects() does"
         )
     build = _Build(model, robot, bodies, ranges)
     makers: dict[str, Callable[[Range], _Change]] = {
@@ -238,7 +237,7 @@ class _Build:
         return self._rows("opt.gravity", np.arange(3), given)
 
     def air_resistance(self, given: Range) -> _Change:
-        self._need("environment.air_resistance", self.bodies, "the scene has no objects")
+        self._need("environment.air_resistance", self.bodies, "no object is there to feel it")
         dofs, drag = self._drag()
 
         def edit(unit: jax.Array, fields: _Fields, width: jax.Array | float) -> _Fields:
