@@ -54,8 +54,9 @@ def main() -> None:
     axes = figure.subplots()
     for run in given.runs:
         steps, seconds, success = curve(run)
-        ends = np.arange(_SMOOTH, len(steps) + 1)
-        means = [success[end - _SMOOTH : end].mean() for end in ends]
+        smooth = min(_SMOOTH, len(steps))
+        ends = np.arange(smooth, len(steps) + 1)
+        means = [success[end - smooth : end].mean() for end in ends]
         axes.plot(
             seconds[ends - 1] / 60.0, means, label=f"{run.name}, {steps[-1] / 1e6:.1f} M steps"
         )

@@ -1,7 +1,21 @@
-"""One-line errors for unknown names, with the nearest valid one."""
+"""One-line errors for names and counts; for unknown names with the nearest valid one."""
 
 import difflib
 from collections.abc import Iterable
+
+
+def check_names(what: str, given: object) -> None:
+    """Raises ValueError, one line, unless `given` is a tuple of names; one name alone is not."""
+    if not isinstance(given, tuple | list) or not all(isinstance(name, str) for name in given):
+        raise ValueError(f"{what} must be a tuple of names such as ('one',), got {given!r}")
+
+
+def check_count(what: str, given: object) -> None:
+    """Raises ValueError, one line, unless `given` is a whole number from 1."""
+    if not isinstance(given, int) or isinstance(given, bool):
+        raise ValueError(f"{what} must be a whole number, got {given!r}")
+    if given < 1:
+        raise ValueError(f"{what} must be at least 1, got {given}")
 
 
 def unknown(what: str, name: str, valid: Iterable[str]) -> str:

@@ -12,6 +12,7 @@ from mjxsim import envs
 from mjxsim.config import TrainConfig
 from mjxsim.envs import CameraConfig, pixels
 from mjxsim.envs.gym_env import GymEnv
+from mjxsim.envs.painting import Painter, Shot
 from mjxsim.learning import sac
 from mjxsim.learning.networks import EncoderConfig
 from mjxsim.learning.ppo import PPO, PPOConfig, make_actor
@@ -105,6 +106,7 @@ def test_each_camera_is_drawn_once_a_step_and_never_among_restarts(env, steps, m
         ({"names": ("frnot",)}, r"camera 'frnot'.*front"),
         ({"renderer": "opengl"}, r"renderer 'opengl'.*gl"),
         ({"hidden": ("gaol",)}, r"part of the observation to hide 'gaol'.*goal"),
+        ({"hidden": tuple(make(None).observation_layout)}, r"hides all of the observation"),
     ],
 )
 def test_a_wrong_name_is_one_line(change, message):
@@ -117,6 +119,48 @@ def test_a_wrong_name_is_one_line(change, message):
 def test_a_size_must_be_positive(name):
     with pytest.raises(ValueError, match=f"cameras.{name} must be at least 1, got 0"):
         CameraConfig(names=("front",), **{name: 0})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"names": "front"}, r"cameras.names must be a tuple of names such as .*got 'front'"),
+        ({"names": ("front", "front")}, "cameras.names must differ"),
+        ({"height": "64"}, "cameras.height must be a whole number, got '64'"),
+        ({"width": 64.5}, "cameras.width must be a whole number, got 64.5"),
+    ],
+)
+def test_what_no_camera_can_be_is_one_line(change, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        CameraConfig(**{"names": ("front",), **change})
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"randomization": {"object_properties": {}}}, "a dict; RandomizationConfig.from_dict"),
+        ({"randomization": VisualRandomization()}, "got a VisualRandomization"),
+        ({"cameras": "front"}, r"cameras must be a CameraConfig.*got 'front'"),
+    ],
+)
+def test_what_is_no_configuration_is_one_line(given, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        mjxsim.make("reach", engine="c", announce=False, **given)
+    assert "\n" not in str(caught.value)
+
+
+def test_looks_that_nobody_sees_are_said(capsys):
+    moved = CameraRandomization(position=Range(-0.1, 0.1, "add"))
+    random = RandomizationConfig(visual=VisualRandomization(camera=moved))
+    for cameras, said in (
+        (None, "randomization.visual changes nothing without cameras"),
+        (CameraConfig(("wrist",)), "visual.camera moves none of the cameras ['wrist']"),
+        (CameraConfig(("wrist", "front")), None),
+    ):
+        mjxsim.make("reach", engine="c", cameras=cameras, randomization=random)
+        lines = capsys.readouterr().out.splitlines()
+        assert [said in line for line in lines if "visual" in line] == ([True] if said else [])
 
 
 def test_something_hidden_needs_a_camera():
@@ -278,6 +322,18 @@ def test_pictures_come_late_and_an_episode_begins_with_its_own(varied):
     assert (pictures[1] != pictures[2]).any()
     again = env.jit(jax.vmap(env.reset))(third.key)
     np.testing.assert_array_equal(again.sight.pixels["wrist"], pictures[3])
+
+
+def test_people_see_the_looks_that_a_policy_sees(varied):
+    """But for the camera's noise, whose mean size is below 0.05 * 0.8 of white."""
+    env, (first, *_) = varied
+    with Painter(env, (16, 24), "wrist") as painter:
+        drawn = painter.draw(Shot.of(first)).astype(int)
+        np.testing.assert_array_equal(painter.draw(Shot.of(first), [2, 0]), drawn[[2, 0]])
+    seen = np.asarray(first.sight.pixels["wrist"]).astype(int)
+    apart = np.abs(drawn[:, None] - seen[None]).mean((2, 3, 4))  # (painted, seen)
+    assert np.diag(apart).max() < 0.04 * 255
+    assert (apart.argmin(axis=1) == np.arange(NUM_ENVS)).all()
 
 
 def test_a_geom_that_a_world_makes_larger_is_seen_larger(env):

@@ -1,13 +1,22 @@
 """A dictionary as people write it becomes typed ranges, or one line that says what is wrong."""
 
+from collections.abc import Callable
+
+import numpy as np
 import pytest
 
 from mjxsim.randomization import (
+    STANDARD,
+    STANDARD_VISUAL,
+    ObjectPhysics,
     PhysicsRandomization,
     RandomizationConfig,
     Range,
+    SensorRandomization,
+    VisualRandomization,
     from_dict,
 )
+from mjxsim.randomization.visual_config import CameraRandomization
 
 WHOLE = {
     "object_properties": {
@@ -42,6 +51,85 @@ def test_the_whole_dictionary() -> None:
     assert got.frequency == "session"
 
 
+# As a plan writes it down: keys without values, and dots where one may think of one.
+OUTLINE = {
+    "object_properties": {"mass_range", "friction_range", "restitution_range", "inertia_scale"},
+    "robot_parameters": {"joint_damping_range", "joint_friction_range", "actuator_delay_range"},
+    "environment": {"gravity_variation": ..., "air_resistance": ...},
+}
+LOOKS = {
+    "camera_parameters": {
+        "random_position": True,
+        "position_range": [-0.1, 0.1],
+        "random_rotation": ...,
+        "rotation_range": ...,
+        "random_fov": ...,
+        "fov_range": [45, 75],
+    },
+    "lighting": {"random_intensity", "intensity_range", "random_color", "color_range"},
+    "textures": {"random_objects", "texture_variations", "random_colors", "color_variations"},
+    "post_processing": {
+        "gaussian_noise": {"mean", "std"},
+        "motion_blur": {"kernel_size"},
+        "compression_artifacts": {"quality"},
+    },
+}
+
+
+def test_what_is_left_open_has_the_standard_range() -> None:
+    robot = {**WHOLE["robot_parameters"], "actuator_delay_range": [0.01, 0.05]}
+    assert from_dict(OUTLINE) == from_dict(
+        {**WHOLE, "robot_parameters": robot, "randomization_frequency": "episode"}
+    )
+    assert from_dict({"object_properties": ...}).physics.objects == from_dict(WHOLE).physics.objects
+
+
+def test_looks_that_are_left_open_have_the_standard_ranges() -> None:
+    config = RandomizationConfig.from_dict(OUTLINE, LOOKS, "session")
+    looks, standard = config.visual, STANDARD_VISUAL
+    assert (looks.camera, looks.frequency) == (standard.camera, "session")
+    assert looks.lighting.intensity == standard.lighting.intensity
+    assert looks.lighting.color == standard.lighting.color
+    assert looks.textures.objects.patterns >= 10
+    for surface in (looks.textures.objects, looks.textures.table, looks.textures.robot):
+        assert surface.colors >= 20
+    for field in ("noise_std", "motion_blur", "jpeg_quality"):
+        assert getattr(looks.post_processing, field) == getattr(standard.post_processing, field)
+    with pytest.raises(ValueError, match="key of lighting 'random_colour': did you mean"):
+        RandomizationConfig.from_dict(None, {"lighting": {"random_colour"}})
+
+
+def test_numbers_may_be_numpys() -> None:
+    written = {"object_properties": {"mass_range": np.array([0.5, 2.0], np.float32)}}
+    assert from_dict(written).physics.objects.mass == Range(0.5, 2.0, "scale")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    (
+        (lambda: ObjectPhysics(mass=(0.5, 2.0)), "objects.mass must be a Range such as"),
+        (lambda: SensorRandomization(noise=0.1), "sensor noise must be a Range"),
+        (lambda: SensorRandomization("cube"), r"sensor names must be a tuple of names such as"),
+        (
+            lambda: VisualRandomization(camera=CameraRandomization(position=(-0.1, 0.1))),
+            r"camera.position must be a Range such as .*got \(-0.1, 0.1\)",
+        ),
+        (
+            lambda: RandomizationConfig(visual=STANDARD),
+            "randomization.visual must be a VisualRandomization, got PhysicsRandomization",
+        ),
+        (
+            lambda: RandomizationConfig(sensors=SensorRandomization()),
+            "randomization.sensors must be a tuple",
+        ),
+    ),
+)
+def test_what_is_no_range_is_one_line(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message) as error:
+        make()
+    assert "\n" not in str(error.value)
+
+
 def test_what_is_left_out_is_off() -> None:
     got = from_dict({"environment": {"gravity_variation": (-0.2, 0.1)}})
     assert got.physics.entries() == {"environment.gravity": Range(-0.2, 0.1, "add")}
@@ -52,6 +140,8 @@ def test_what_is_left_out_is_off() -> None:
 def test_the_frequency_may_be_given_apart() -> None:
     assert from_dict({}, "step").frequency == "step"
     assert from_dict(WHOLE, "session").frequency == "session"
+    assert from_dict({}, 5).frequency == 5
+    assert from_dict({"randomization_frequency": 5}).frequency == 5
 
 
 @pytest.mark.parametrize(
@@ -102,10 +192,15 @@ def test_the_frequency_may_be_given_apart() -> None:
             {"environment": {"air_resistance": [0.0, float("nan")]}},
             "environment.air_resistance: a range's high must be a finite number, got nan",
         ),
+        ([0.5, 2.0], "physics randomization must be a dictionary with object_properties, robot_"),
+        ({3: {}}, "unknown randomization section '3': valid: environment, object_properties"),
+        ({"environment": {3: 0.1}}, "unknown key of 'environment' '3': valid: air_resistance"),
+        ({"environment": {"gravity"}}, "unknown key of 'environment' 'gravity': did you mean"),
         ({"environment": 0.1}, "section 'environment' must hold gravity_variation, air_resistance"),
         (
             {"randomization_frequency": "episodes"},
-            "unknown randomization_frequency 'episodes': did you mean 'episode'?",
+            "randomization_frequency must be 'step', 'episode', 'session' or a number of control "
+            "steps from 1, got 'episodes'",
         ),
     ),
 )

@@ -21,6 +21,7 @@ from mjxsim.randomization import (
     EnvironmentPhysics,
     ObjectPhysics,
     PhysicsRandomization,
+    RandomizationConfig,
     Range,
     RobotPhysics,
     physics_randomizer,
@@ -518,8 +519,24 @@ def test_an_unknown_object_names_the_nearest(model: mujoco.MjModel) -> None:
 
 def test_a_scene_without_objects_says_so() -> None:
     model = scenes.build(PANDA).compile()
-    with pytest.raises(ValueError, match=r"objects\.mass: the scene has no objects"):
+    with pytest.raises(ValueError, match=r"objects\.mass: the scene has no objects") as error:
         physics_randomizer(STANDARD, model, PANDA)
+    assert "without_objects()" in str(error.value)
+    left = physics_randomizer(STANDARD.without_objects(), model, PANDA).ranges
+    assert set(STANDARD.entries()) - set(left) == {
+        "objects.mass",
+        "objects.inertia",
+        "objects.friction",
+        "objects.restitution",
+        "environment.air_resistance",
+    }
+
+
+def test_a_factor_on_friction_that_there_is_not_is_refused_by_a_whole_environment() -> None:
+    """`prepare` must not make some up for it to act on."""
+    config = RandomizationConfig(physics=one("robot.joint_friction", Range(0.5, 2.0, "scale")))
+    with pytest.raises(ValueError, match="dof_frictionloss is 0 in this model"):
+        mjxsim.make("reach", engine="c", randomization=config, announce=False)
 
 
 def test_prepare_changes_next_to_nothing(model: mujoco.MjModel) -> None:

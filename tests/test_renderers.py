@@ -1,5 +1,6 @@
 """The renderers behind one call: which is chosen, what each refuses, and worlds side by side."""
 
+import dataclasses
 import importlib.util
 
 import jax
@@ -107,14 +108,14 @@ def test_opengl_takes_a_meshs_colour_from_the_visual() -> None:
 
 
 def test_warp_agrees_with_ours() -> None:
-    """On Warp's CPU device where there is no GPU."""
+    """On Warp's CPU device where there is no GPU; four samples to a pixel."""
     pytest.importorskip("warp")
-    what = scene()
+    what, view = scene(), dataclasses.replace(VIEW, samples=2)
     visual = Visual.of(what)
     _, batch = worlds(what)
     ours, warp = (
         pictures.on_host(
-            jax.jit(jax.vmap(make_renderer(name, what, VIEW, announce=False), (0, None)))(
+            jax.jit(jax.vmap(make_renderer(name, what, view, announce=False), (0, None)))(
                 batch, visual
             )
         )

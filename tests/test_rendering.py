@@ -11,7 +11,6 @@ import pytest
 from pictures import needs_gl
 
 from mjxsim.rendering import GLRenderer, Scene, View, Visual, make_renderer
-from mjxsim.rendering.scene import rgba_of
 from mjxsim.robots import ROBOTS
 from mjxsim.tasks import TASKS
 from mjxsim.tasks.registry import robots_for
@@ -53,7 +52,7 @@ def test_pictures_match_mujoco(task: str, robot: str) -> None:
     scene, visual, draw, qpos = case(task, robot)
     model = scene.model
     physics = pictures.world(model, qpos)
-    solid = np.array([rgba_of(model, i)[3] >= 0.995 for i in range(model.ngeom)])
+    data = pictures.posed(model, qpos)
     gl = {
         camera: make_renderer("gl", scene, View(camera, SIZE, SIZE), announce=False)
         for camera in scene.cameras
@@ -62,7 +61,7 @@ def test_pictures_match_mujoco(task: str, robot: str) -> None:
     for camera, seen in references(physics, visual).items():
         ours, reference = draw(camera, physics, visual), pictures.on_host(seen)
         depth = pictures.depth_agrees(ours, reference)
-        iou, geom = pictures.worst_iou(ours, reference, solid)
+        iou, geom = pictures.worst_iou(data, camera, ours, reference)
         likeness = pictures.ssim(ours.rgb, reference.rgb)
         print(f"{camera}: depth {depth:.4f}, IoU {iou:.3f} (geom {geom}), SSIM {likeness:.4f}")
         assert pictures.inner(reference).mean() > 0.2, "of the picture is compared"

@@ -18,10 +18,10 @@ from mjxsim.control import ControlConfig
 from mjxsim.control.base import ControlMode
 from mjxsim.envs.env import Env, Observation, State, Transition
 from mjxsim.envs.make import make
+from mjxsim.envs.painting import Painter, Shot
 from mjxsim.envs.pixels import IMAGES, CameraConfig
 from mjxsim.naming import unknown
 from mjxsim.randomization.config import RandomizationConfig
-from mjxsim.rendering import GLRenderer
 from mjxsim.tasks import registry as tasks
 
 NO_RENDER_MODE = "render() draws nothing: make the environment with render_mode='rgb_array'"
@@ -102,7 +102,7 @@ class GymEnv(gymnasium.Env[NumpyObservation, np.ndarray]):
         self.observation_space, self.action_space = single_spaces(self.env, channels_first)
         self._channels_first = channels_first
         self._drawing = Drawing(camera, height, width)
-        self._renderer: GLRenderer | None = None
+        self._painter: Painter | None = None
         self._metrics = metric_names(self.env)
         self._place = placement(self.env)
         self._state: State | None = None
@@ -184,20 +184,19 @@ class GymEnv(gymnasium.Env[NumpyObservation, np.ndarray]):
             return None
         if self._state is None:
             raise ResetNeeded("there is nothing to draw: call reset() first")
-        if self._renderer is None:
-            self._renderer = new_renderer(self.env, self._drawing)
-        p = self._state.physics
-        world = jax.device_get((p.qpos, p.mocap_pos, p.mocap_quat, self._state.overrides))
-        return self._renderer.render(*world)
+        if self._painter is None:
+            self._painter = new_painter(self.env, self._drawing)
+        one = jax.tree.map(lambda x: x[None], Shot.of(self._state))
+        return self._painter.draw(one)[0]
 
     def _observation(self, state: State) -> NumpyObservation:
         return as_numpy(self.env.observation(state), channels_first=self._channels_first)
 
     def close(self) -> None:
         """Frees the renderer; closing twice is allowed."""
-        if self._renderer is not None:
-            self._renderer.close()
-            self._renderer = None
+        if self._painter is not None:
+            self._painter.close()
+            self._painter = None
 
 
 def build_env(
@@ -284,9 +283,9 @@ def frame_rate(env: Env) -> int:
     return round(1.0 / env.task.config.control_dt)
 
 
-def new_renderer(env: Env, drawing: Drawing) -> GLRenderer:
-    """A renderer of the environment's scene."""
-    return GLRenderer(env.engine.model, (drawing.height, drawing.width), drawing.camera)
+def new_painter(env: Env, drawing: Drawing) -> Painter:
+    """What draws the environment's worlds."""
+    return Painter(env, (drawing.height, drawing.width), drawing.camera)
 
 
 def check_render_mode(render_mode: str | None) -> None:

@@ -17,6 +17,7 @@ from mjxsim.randomization.actuation import Actuators
 from mjxsim.randomization.config import RandomizationConfig
 from mjxsim.randomization.pushes import Pushes
 from mjxsim.randomization.sensing import Sensors
+from mjxsim.randomization.visual_config import VisualRandomization
 from mjxsim.robots import registry as robots
 from mjxsim.robots.base import RobotSpec
 from mjxsim.tasks import AnyTask, TaskConfig
@@ -115,7 +116,17 @@ def compose(
       RuntimeError: the engine is not installed.
     """
     config = config.for_robot(spec)
-    random = randomization or RandomizationConfig()
+    random = RandomizationConfig() if randomization is None else randomization
+    if not isinstance(random, RandomizationConfig):
+        raise ValueError(
+            f"randomization must be a RandomizationConfig, got a {type(random).__name__}; "
+            "RandomizationConfig.from_dict makes one of dictionaries, and its arguments physics= "
+            "and visual= take the parts"
+        )
+    if cameras is not None and not isinstance(cameras, CameraConfig):
+        raise ValueError(
+            f"cameras must be a CameraConfig, as CameraConfig(names=('front',)), got {cameras!r}"
+        )
     scene = task_class.scene(config, spec)
     if isinstance(control, ControlConfig) and control.torque:
         controllers.torque_driven(scene, spec)
@@ -143,6 +154,8 @@ def compose(
     eyes = None
     if cameras and cameras.names:
         eyes = Eyes.build(cameras, random.visual, model, spec, layout, announce=announce)
+    elif announce and random.visual != VisualRandomization():
+        print("mjxsim: randomization.visual changes nothing without cameras")
     actuators = Actuators(random.actuation, config.control_dt / repeats)
     return Env(
         name=name,

@@ -15,14 +15,14 @@ import jax.numpy as jnp
 import mujoco
 import numpy as np
 
-from mjxsim.naming import unknown
+from mjxsim.naming import check_count, check_names, unknown
 from mjxsim.physics import PhysicsState
 from mjxsim.physics.base import Overrides
 from mjxsim.randomization import post_processing
 from mjxsim.randomization.frequency import Keys, renewed
 from mjxsim.randomization.post_processing import PostProcessing
 from mjxsim.randomization.visual import VisualRandomizer, visual_randomizer, visual_scene
-from mjxsim.randomization.visual_config import VisualRandomization
+from mjxsim.randomization.visual_config import CameraRandomization, VisualRandomization
 from mjxsim.rendering import Renderer, Scene, View, Visual, make_renderers
 from mjxsim.rendering.postprocess.frames import Frames, push
 from mjxsim.rendering.postprocess.frames import init as stream_of
@@ -47,10 +47,13 @@ class CameraConfig:
     hidden: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Raise ValueError, one line, for a size or number that is not positive."""
+        """Raise ValueError, one line, for names, sizes or numbers that cannot be."""
+        check_names("cameras.names", self.names)
+        check_names("cameras.hidden", self.hidden)
+        if len(set(self.names)) < len(self.names):
+            raise ValueError(f"cameras.names must differ from one another, got {self.names}")
         for name in ("height", "width", "frames", "samples"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"cameras.{name} must be at least 1, got {getattr(self, name)}")
+            check_count(f"cameras.{name}", getattr(self, name))
         if self.hidden and not self.names:
             raise ValueError(
                 f"cameras.hidden {self.hidden} needs a camera that sees what is hidden: set "
@@ -97,7 +100,16 @@ class Eyes:
             if name not in layout:
                 raise ValueError(unknown("part of the observation to hide", name, layout))
         shown = [np.arange(s.start, s.stop) for n, s in layout.items() if n not in config.hidden]
+        if not shown:
+            raise ValueError(
+                "cameras.hidden hides all of the observation: leave at least one part of it, such "
+                f"as {next(iter(layout))!r}"
+            )
         randomizer = visual_randomizer(random, scene, robot) if random.changes_looks else None
+        if announce and (kind := _moves_none(config, random, scene)):
+            print(
+                f"mjxsim: randomization.visual.{kind} moves none of the cameras {[*config.names]}"
+            )
         return cls(config, scene, draw, np.concatenate(shown), random, randomizer)
 
     @property
@@ -193,3 +205,11 @@ class Eyes:
         keys = jax.random.split(drop_key, len(images))
         stream, images = jax.vmap(pushed)(frames, keys, images, draws)
         return images, stream
+
+
+def _moves_none(config: CameraConfig, random: VisualRandomization, scene: Scene) -> str | None:
+    """Which kind of camera is randomized and not looked through, if one is."""
+    standing = {scene.camera(name).body == 0 for name in config.names}
+    kinds = (("camera", random.camera, True), ("hand_camera", random.hand_camera, False))
+    given = [(kind, there in standing) for kind, r, there in kinds if r != CameraRandomization()]
+    return next((kind for kind, seen in given if not seen), None) if len(given) == 1 else None

@@ -29,13 +29,13 @@ from mjxsim.envs.gym_env import (
     check_render_mode,
     frame_rate,
     metric_names,
-    new_renderer,
+    new_painter,
     single_spaces,
 )
+from mjxsim.envs.painting import Painter, Shot
 from mjxsim.envs.pixels import CameraConfig
 from mjxsim.naming import unknown
 from mjxsim.randomization.config import RandomizationConfig
-from mjxsim.rendering import GLRenderer
 
 
 def make_vec(
@@ -172,7 +172,7 @@ class BatchedVectorEnv(VectorEnv[NumpyObservation, np.ndarray, np.ndarray]):
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._drawing = drawing or Drawing(height=240, width=320)
-        self._renderer: GLRenderer | None = None
+        self._painter: Painter | None = None
         self._metrics = metric_names(env)
         self._state: State | None = None
         self._over = np.zeros(num_envs, bool)  # episodes that ended at the last step
@@ -294,18 +294,15 @@ class BatchedVectorEnv(VectorEnv[NumpyObservation, np.ndarray, np.ndarray]):
             return None
         if self._state is None:
             raise ResetNeeded("there is nothing to draw: call reset() first")
-        if self._renderer is None:
-            self._renderer = new_renderer(self.env, self._drawing)
-        p = self._state.physics
-        worlds = jax.device_get((p.qpos, p.mocap_pos, p.mocap_quat, self._state.overrides))
-        one = [jax.tree.map(lambda x, i=i: x[i], worlds) for i in range(self.num_envs)]
-        return tuple(self._renderer.render(*world) for world in one)
+        if self._painter is None:
+            self._painter = new_painter(self.env, self._drawing)
+        return tuple(self._painter.draw(Shot.of(self._state)))
 
     def close_extras(self, **kwargs: Any) -> None:
         """Frees the renderer."""
-        if self._renderer is not None:
-            self._renderer.close()
-            self._renderer = None
+        if self._painter is not None:
+            self._painter.close()
+            self._painter = None
 
     # What a suite with spaces and infos of its own says otherwise.
 

@@ -14,28 +14,20 @@ import jax.numpy as jnp
 import numpy as np
 
 from mjxsim.envs import Env, Policy, State
+from mjxsim.envs.painting import Painter, Shot
 from mjxsim.evaluation.episodes import ObservationPolicy, episode_keys, from_observations
-from mjxsim.rendering import GLRenderer
 
 _BORDER = 4  # [pixels] around an episode's picture, in a colour that says how it stands
 _RUNNING, _SUCCESS, _ENDED = (70, 75, 80), (40, 170, 80), (200, 60, 50)
 _HOLD = 0.5  # [s] for which the last picture stays
 
 
-class Shots(flax.struct.PyTreeNode):
-    """What has to be drawn of every world at one moment; `record` stacks moments in front."""
+class Moment(flax.struct.PyTreeNode):
+    """What has to be drawn of n worlds at one moment; `_play` stacks moments in front."""
 
-    qpos: jax.Array  # (n, nq)
-    mocap_pos: jax.Array  # (n, nmocap, 3)
-    mocap_quat: jax.Array  # (n, nmocap, 4)
+    shot: Shot  # (n, ...)
     success: jax.Array  # bool (n,), has succeeded in this episode
     done: jax.Array  # bool (n,), the episode is over
-
-    @classmethod
-    def of(cls, state: State, done: jax.Array) -> "Shots":
-        """How a batch of worlds looks now."""
-        p = state.physics
-        return cls(p.qpos, p.mocap_pos, p.mocap_quat, state.succeeded, done)
 
 
 def record_video(
@@ -100,58 +92,52 @@ def record_video_from_state(
     if min(tile) < 4 * _BORDER:
         raise ValueError(f"{episodes} episodes do not fit into {size[0]} x {size[1]} pixels")
     path = pathlib.Path(path)
-    with GLRenderer(env.engine.model, tile, camera) as renderer:
-        shots, overrides = _play(env, policy, episodes, seed)
-        pictures = _pictures(renderer, shots, overrides, (rows, columns), tile)
+    with Painter(env, tile, camera) as painter:
+        pictures = _pictures(painter, _play(env, policy, episodes, seed), (rows, columns), tile)
         shape = (rows * tile[0], columns * tile[1])
         _write(path, pictures, shape, 1.0 / env.task.config.control_dt)
     return path
 
 
-def _play(
-    env: Env, policy: Policy, episodes: int, seed: int
-) -> tuple[Shots, dict[str, np.ndarray]]:
-    """The shots of whole episodes, (episode_steps + 1, episodes, ...), and the worlds' models."""
+def _play(env: Env, policy: Policy, episodes: int, seed: int) -> Moment:
+    """The moments of whole episodes, (episode_steps + 1, episodes, ...)."""
 
-    def step(carry: tuple[State, jax.Array], t: jax.Array) -> tuple[tuple[State, jax.Array], Shots]:
+    def step(
+        carry: tuple[State, jax.Array], t: jax.Array
+    ) -> tuple[tuple[State, jax.Array], Moment]:
         state, done = carry
         action = policy(jax.random.fold_in(policy_key, t), state)
         after, transition = jax.vmap(env.step)(state, action)
         done = done | transition.terminated | transition.truncated
-        return (after, done), Shots.of(after, done)
+        return (after, done), Moment(Shot.of(after), after.succeeded, done)
 
     @env.jit
-    def play(keys: jax.Array) -> tuple[Shots, Shots, dict[str, jax.Array]]:
+    def play(keys: jax.Array) -> tuple[Moment, Moment]:
         state, done = jax.vmap(env.reset)(keys), jnp.zeros(episodes, bool)
-        first = Shots.of(state, done)
+        first = Moment(Shot.of(state), state.succeeded, done)
         _, rest = jax.lax.scan(step, (state, done), jnp.arange(env.task.config.episode_steps))
-        return first, rest, state.overrides
+        return first, rest
 
     keys, policy_key = episode_keys(seed, np.arange(episodes, dtype=np.uint32))
-    first, rest, overrides = jax.device_get(play(keys))
-    return jax.tree.map(lambda a, b: np.concatenate([a[None], b]), first, rest), overrides
+    first, rest = jax.device_get(play(keys))
+    return jax.tree.map(lambda a, b: np.concatenate([a[None], b]), first, rest)
 
 
 def _pictures(
-    renderer: GLRenderer,
-    shots: Shots,
-    overrides: dict[str, np.ndarray],
-    grid: tuple[int, int],
-    tile: tuple[int, int],
+    painter: Painter, moments: Moment, grid: tuple[int, int], tile: tuple[int, int]
 ) -> Iterator[np.ndarray]:
     """Pictures of all episodes side by side, uint8 (height, width, 3), one per moment."""
     (rows, columns), (height, width) = grid, tile
     picture = np.zeros((rows * height, columns * width, 3), np.uint8)
-    length, episodes = shots.done.shape
+    length, episodes = moments.done.shape
     for t in range(length):
-        for i in range(episodes):
-            if t > 0 and shots.done[t - 1, i]:
-                continue  # the episode's last picture stays
-            own = {k: v[i] for k, v in overrides.items()}
-            qpos, pos, quat = shots.qpos[t, i], shots.mocap_pos[t, i], shots.mocap_quat[t, i]
-            drawn = renderer.render(np.asarray(qpos), np.asarray(pos), np.asarray(quat), own)
-            early = shots.done[t, i] and t < length - 1
-            _frame(drawn, bool(shots.success[t, i]), bool(early))
+        now: Moment = jax.tree.map(lambda x, t=t: x[t], moments)
+        # Of an episode that was over before, the last picture stays.
+        going = [i for i in range(episodes) if t == 0 or not moments.done[t - 1, i]]
+        drawn_now = painter.draw(now.shot, going) if going else ()
+        for i, drawn in zip(going, drawn_now, strict=True):
+            early = now.done[i] and t < length - 1
+            _frame(drawn, bool(now.success[i]), bool(early))
             y, x = i // columns * height, i % columns * width
             picture[y : y + height, x : x + width] = drawn
         yield picture

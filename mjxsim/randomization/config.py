@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Literal, Self, get_args
+from typing import Literal, Self, cast, get_args
 
 from mjxsim.naming import unknown
 from mjxsim.randomization.actuation import ActuationRandomization
@@ -48,7 +48,19 @@ class RandomizationConfig:
     success: SuccessSchedule = SuccessSchedule()
 
     def __post_init__(self) -> None:
-        """Raise ValueError, one line, for a frequency or schedule that there is not."""
+        """Raise ValueError, one line, for a part, frequency or schedule that there is not."""
+        for field in dataclasses.fields(self):
+            given, kind = getattr(self, field.name), type(field.default)
+            if dataclasses.is_dataclass(kind) and not isinstance(given, kind):
+                raise ValueError(_instead(f"randomization.{field.name}", kind, given))
+        if not isinstance(self.sensors, tuple | list):
+            raise ValueError(
+                f"randomization.sensors must be a tuple, one entry for each group, got "
+                f"{self.sensors!r}"
+            )
+        for group in self.sensors:
+            if not isinstance(group, SensorRandomization):
+                raise ValueError(_instead("randomization.sensors", SensorRandomization, group))
         check_frequency("physics_frequency", self.physics_frequency)
         if self.schedule not in get_args(_Kind):
             raise ValueError(unknown("schedule", str(self.schedule), get_args(_Kind)))
@@ -58,28 +70,28 @@ class RandomizationConfig:
         cls,
         physics: Mapping[str, object] | None = None,
         visual: Mapping[str, object] | None = None,
-        frequency: str | None = None,
+        frequency: str | int | None = None,
     ) -> Self:
         """What plain dictionaries say.
 
         Args:
           physics: see `mjxsim.randomization.from_dict`.
           visual: see `mjxsim.randomization.visual_dictionary.visual_randomization`.
-          frequency: "step", "episode" or "session", for what does not say
-            "randomization_frequency" itself; "episode" if None.
+          frequency: "step", "episode", "session" or a number of control steps, for what does not
+            say "randomization_frequency" itself; "episode" if None.
 
         Raises:
           ValueError: one line, for a key that does not exist or a value that cannot be.
         """
         said = from_dict(physics or {}, None if physics and FREQUENCY in physics else frequency)
         delayed = ActuationRandomization(delay=said.actuator_delay, frequency=said.frequency)
-        looks = dict(visual or {})
-        if frequency is not None:
-            looks = {FREQUENCY: frequency, **looks}
+        looks = visual_randomization(visual or {})
+        if frequency is not None and FREQUENCY not in (visual or {}):
+            looks = dataclasses.replace(looks, frequency=cast(Frequency, frequency))
         return cls(
             physics=said.physics,
             physics_frequency=said.frequency,
-            visual=visual_randomization(looks),
+            visual=looks,
             actuation=delayed,
         )
 
@@ -87,3 +99,7 @@ class RandomizationConfig:
     def width(self) -> Schedule | None:
         """The schedule that counts."""
         return {"none": None, "linear": self.linear, "success": self.success}[self.schedule]
+
+
+def _instead(name: str, kind: type, given: object) -> str:
+    return f"{name} must be a {kind.__name__}, got {given!r}"

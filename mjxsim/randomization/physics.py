@@ -92,7 +92,10 @@ def physics_randomizer(
     bodies = free_bodies(model, objects)
     ranges = config.entries()
     if not len(bodies) and (found := [n for n in ranges if n.startswith("objects.")]):
-        raise ValueError(f"{found[0]}: the scene has no objects (free bodies) to randomize")
+        raise ValueError(
+            f"{found[0]}: the scene has no objects (free bodies) to randomize; leave out what is "
+            "about objects, as PhysicsRandomization.without_objects() does"
+        )
     build = _Build(model, robot, bodies, ranges)
     makers: dict[str, Callable[[Range], _Change]] = {
         "objects.mass": build.mass,
@@ -234,7 +237,7 @@ class _Build:
         return self._rows("opt.gravity", np.arange(3), given)
 
     def air_resistance(self, given: Range) -> _Change:
-        self._need("environment.air_resistance", self.bodies, "the scene has no objects")
+        self._need("environment.air_resistance", self.bodies, "no object is there to feel it")
         dofs, drag = self._drag()
 
         def edit(unit: jax.Array, fields: _Fields, width: jax.Array | float) -> _Fields:

@@ -142,6 +142,11 @@ class PhysicsRandomization:
     environment: EnvironmentPhysics = EnvironmentPhysics()
     contact: ContactPhysics = ContactPhysics()
 
+    def without_objects(self) -> "PhysicsRandomization":
+        """The same for a scene that has none, as that of `reach`."""
+        environment = dataclasses.replace(self.environment, air_resistance=None)
+        return dataclasses.replace(self, objects=ObjectPhysics(), environment=environment)
+
     def entries(self) -> dict[str, Range]:
         """The ranges that are set, by names such as "objects.mass", in the order of declaration."""
         sections = {

@@ -51,7 +51,9 @@ def prepare(
             body.inertia = model.body_inertia[i]
             body.ipos = model.body_ipos[i] + np.array([_OFFSET, 0.0, 0.0])
             body.iquat = model.body_iquat[i]
-    if config.robot.joint_friction is not None:
+    friction = config.robot.joint_friction
+    # A factor is of what there is: where there is nothing, `physics_randomizer` says so.
+    if friction is not None and friction.how != "scale":
         for name in (n for arm in robot.arms for n in (*arm.joints, *arm.gripper_joints)):
             joint = spec.joint(name)
             joint.frictionloss = max(joint.frictionloss, _FRICTION)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import mujoco
 import numpy as np
 
-from mjxsim.naming import unknown
+from mjxsim.naming import check_names, unknown
 from mjxsim.randomization.ranges import MaybeRange, Range, check_range
 from mjxsim.robots.base import RobotSpec
 
@@ -37,6 +37,7 @@ class PushRandomization:
 
     def __post_init__(self) -> None:
         """Raise ValueError, one line, for a value out of its range."""
+        check_names("push bodies", self.bodies)
         check_range("push force", self.force, least=0.0, hows=("absolute",))
         if not 0.0 < self.duration <= self.interval:
             raise ValueError(

@@ -211,6 +211,8 @@ def check_range(
     """
     if given is None:
         return
+    if not isinstance(given, Range):
+        raise ValueError(f"{name} must be a Range such as Range(0.5, 2.0) or None, got {given!r}")
     said = f"{name} [{given.low}, {given.high}]"
     if given.how not in hows:
         raise ValueError(f"{said}: how must be one of {', '.join(hows)}, got {given.how!r}")

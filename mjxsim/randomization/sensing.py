@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mjxsim.naming import unknown
+from mjxsim.naming import check_names, unknown
 from mjxsim.randomization.frequency import Frequency, Keys, check_frequency, renewed
 from mjxsim.randomization.ranges import MaybeRange, check_range
 
@@ -40,6 +40,7 @@ class SensorRandomization:
 
     def __post_init__(self) -> None:
         """Raise ValueError, one line, for a value out of its range."""
+        check_names("sensor names", self.names)
         check_range("sensor noise", self.noise, least=0.0, hows=("absolute",))
         check_range("sensor bias", self.bias, hows=("absolute", "add"))
         check_range("sensor latency", self.latency, least=0.0, hows=("absolute",))

@@ -5,6 +5,7 @@ about as it is. `STANDARD_VISUAL` is a set to begin with.
 """
 
 import dataclasses
+import functools
 from collections.abc import Iterator
 
 from mjxsim.randomization.frequency import Frequency, check_frequency
@@ -160,12 +161,12 @@ class VisualRandomization:
 
     def __post_init__(self) -> None:
         """Raise ValueError, one line, for a value that a parameter cannot have."""
-        ranges = self.entries()
-        for name, (least, most, hows) in _limits(self).items():
-            check_range(name, ranges.get(name), least=least, most=most, hows=hows)
-        above = {n: 0.0 for n in ranges if n.endswith((".tile", "camera.fov"))}
-        for name in ("distractors.size", *above):
-            check_range(name, ranges.get(name), above=0.0)
+        limits = _limits(self)
+        for name, (least, most, hows) in limits.items():
+            given = _leaf(self, name)
+            check_range(name, given, least=least, most=most, hows=hows)
+            if name == "distractors.size" or name.endswith((".tile", "camera.fov")):
+                check_range(name, given, above=0.0)
         for name, surface in self.surfaces().items():
             for field, count, most in (
                 ("patterns", surface.patterns, len(PATTERNS)),
@@ -217,6 +218,11 @@ def _ranges(name: str, value: object) -> Iterator[tuple[str, Range]]:
         for field in dataclasses.fields(value):
             inner = f"{name}.{field.name}" if name else field.name
             yield from _ranges(inner, getattr(value, field.name))
+
+
+def _leaf(config: VisualRandomization, name: str) -> Range | None:
+    """What an entry such as "camera.position" holds."""
+    return functools.reduce(getattr, name.split("."), config)  # pyright: ignore[reportReturnType]
 
 
 _Limit = tuple[float | None, float | None, tuple[How, ...]]

@@ -31,13 +31,17 @@ is on; a switch without its range has that of `STANDARD_VISUAL`.
         },
         "randomization_frequency": "episode",  # or "step", "session", or a number of steps
     }
+
+`...` as a value stands for the standard one, and a set of keys for a section of standard values.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import TypeGuard
+from collections.abc import Mapping
+from typing import cast
 
-from mjxsim.naming import unknown
+import numpy as np
+
+from mjxsim.randomization.frequency import Frequency
 from mjxsim.randomization.post_processing import PostProcessing
 from mjxsim.randomization.ranges import How, Range
 from mjxsim.randomization.visual_config import (
@@ -48,6 +52,7 @@ from mjxsim.randomization.visual_config import (
     Textures,
     VisualRandomization,
 )
+from mjxsim.randomization.written import check_keys, is_open, pair_of, section_of
 from mjxsim.rendering.textures import PALETTE, PATTERNS
 
 __all__ = ["visual_randomization"]
@@ -93,7 +98,7 @@ def visual_randomization(settings: Mapping[str, object]) -> VisualRandomization:
       ValueError: one line, for a key that does not exist (with the nearest that does), a value of
         another type, or a range that is the wrong way round or gives impossible values.
     """
-    top = [*(k for k in _KEYS if "." not in k), _FREQUENCY]
+    top = (*(k for k in _KEYS if "." not in k), _FREQUENCY)
     given = _mapping("visual_randomization", settings, top)
     camera = _section(given, "camera_parameters")
     lighting = _section(given, "lighting")
@@ -108,7 +113,7 @@ def visual_randomization(settings: Mapping[str, object]) -> VisualRandomization:
         color=_switched(lighting, "color", standard.lighting.color, "scale"),
     )
     textures = _textures(_section(given, "textures"))
-    frequency = given.get(_FREQUENCY, VisualRandomization().frequency)
+    frequency = given.get(_FREQUENCY, ...)
     post_processing = _section(given, "post_processing")
     try:
         return VisualRandomization(
@@ -116,7 +121,7 @@ def visual_randomization(settings: Mapping[str, object]) -> VisualRandomization:
             lighting=lights,
             textures=textures,
             post_processing=_post_processing(post_processing),
-            frequency=frequency,  # pyright: ignore[reportArgumentType]
+            frequency="episode" if is_open(frequency) else cast(Frequency, frequency),
         )
     except ValueError as error:
         # In this dictionary's words.
@@ -140,26 +145,32 @@ class _Section:
 
     def switch(self, key: str, otherwise: bool) -> bool:
         value = self.values.get(key, otherwise)
-        if not isinstance(value, bool):
+        if is_open(value):
+            return True
+        if not isinstance(value, bool | np.bool_):
             raise ValueError(f"{self.name}.{key} must be True or False, got {value!r}")
-        return value
+        return bool(value)
 
     def count(self, key: str, most: int, otherwise: int) -> int:
         value = self.values.get(key, otherwise)
-        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+        if is_open(value):
+            return otherwise
+        if (
+            not isinstance(value, int | np.integer)
+            or isinstance(value, bool)
+            or not 1 <= value <= most
+        ):
             raise ValueError(
                 f"{self.name}.{key} must be a whole number from 1 to {most}, got {value!r}"
             )
-        return value
+        return int(value)
 
-    def range(self, key: str, how: How, *, number: bool = False) -> Range:
+    def range(self, key: str, how: How, standard: Range | None, *, number: bool = False) -> Range:
         """A pair of numbers; or, where that is allowed, one number."""
         name, value = f"{self.name}.{key}", self.values[key]
-        pair = (value, value) if number and _is_number(value) else value
-        if not isinstance(pair, list | tuple) or len(pair) != 2 or not all(map(_is_number, pair)):
-            wanted = "a number or [low, high]" if number else "[low, high]"
-            raise ValueError(f"{name} must be {wanted}, got {value!r}")
-        low, high = (float(end) for end in pair)
+        if is_open(value) and standard is not None:
+            return standard
+        low, high = pair_of(name, value, number=number)
         if low > high:
             raise ValueError(f"{name} [{low}, {high}]: low must not exceed high")
         try:
@@ -172,22 +183,17 @@ def _section(given: Mapping[str, object], name: str) -> _Section:
     return _Section(name, _mapping(name, given.get(name, {}), _KEYS[name]))
 
 
-def _mapping(name: str, value: object, valid: Sequence[str]) -> dict[str, object]:
-    if not isinstance(value, Mapping):
+def _mapping(name: str, value: object, valid: tuple[str, ...]) -> dict[str, object]:
+    given = section_of(value, valid)
+    if given is None:
         raise ValueError(f"{name} must be a dictionary with keys {', '.join(valid)}, got {value!r}")
-    for key in value:
-        if key not in valid:
-            raise ValueError(unknown(f"key of {name}", str(key), valid))
-    return dict(value)
-
-
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    check_keys(f"key of {name}", given, valid)
+    return given
 
 
 def _switched(section: _Section, what: str, standard: Range | None, how: How) -> Range | None:
     key = f"{what}_range"
-    own = section.range(key, how) if key in section else standard
+    own = section.range(key, how, standard) if key in section else standard
     return own if section.switch(f"random_{what}", key in section) else None
 
 
@@ -209,7 +215,8 @@ def _post_processing(section: _Section) -> PostProcessing:
     for field, (kind, key) in _EFFECTS.items():
         inner = section.inner(kind)
         if key in inner:
-            found[field] = inner.range(key, "absolute", number=True)
+            standard = getattr(STANDARD_VISUAL.post_processing, field) or Range(0.0, 0.0)
+            found[field] = inner.range(key, "absolute", standard, number=True)
         elif kind in section and not inner.values:
             raise ValueError(f"{inner.name}: needs one of {', '.join(_KEYS[inner.name])}")
     return dataclasses.replace(PostProcessing(), **found)

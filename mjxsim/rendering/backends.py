@@ -7,7 +7,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from mjxsim.naming import unknown
+from mjxsim.naming import check_count, unknown
 from mjxsim.physics.base import PhysicsState
 from mjxsim.rendering.render import Image, View, render_cameras
 from mjxsim.rendering.scene import Scene
@@ -53,7 +53,8 @@ def make_renderer(name: str, scene: Scene, view: View, *, announce: bool = True)
       A pure function of one world, `(physics, visual) -> Image`; `jax.vmap` adds worlds.
 
     Raises:
-      ValueError: unknown renderer or camera, or a scene that the renderer cannot draw.
+      ValueError: unknown renderer or camera, a view of no pixels, or a scene that the renderer
+        cannot draw.
       RuntimeError: the renderer is not installed; `NoRendererError` where nothing draws OpenGL.
     """
     draw = make_renderers(name, scene, (view.camera,), view, announce=announce)
@@ -70,6 +71,8 @@ def make_renderers(
     chosen, reason = choose(name, scene)
     for camera in cameras:
         scene.camera(camera)
+    for size in ("height", "width", "samples"):
+        check_count(f"{size} of a View", getattr(view, size))
     if announce:
         print(f"mjxsim: renderer {chosen!r} ({reason})")
     if chosen == "jax":

@@ -63,7 +63,9 @@ def renderer(scene: Scene, view: View) -> Callable[[PhysicsState, Visual], Image
     """
     scene.camera(view.camera)
     if scene.atlas is not None and scene.atlas.patterns > 1:
-        raise ValueError("renderer 'gl' has no textures but the model's: Scene.of without patterns")
+        raise ValueError(
+            "renderer 'gl' has no textures but the model's: leave patterns out, or use 'jax'"
+        )
     if 1 + len(scene.lights) > MAX_LIGHTS:
         raise ValueError(
             f"renderer 'gl' draws at most {MAX_LIGHTS - 1} lights and the headlight, and the scene "

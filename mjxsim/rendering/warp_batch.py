@@ -5,6 +5,7 @@ and in depth. Of a `Visual` it takes poses, sizes, colours, cameras and the colo
 headlight, the sky, surfaces and textures are the model's own.
 """
 
+import dataclasses
 from collections.abc import Callable
 
 import flax.struct
@@ -42,6 +43,12 @@ def renderer(scene: Scene, view: View) -> Callable[[PhysicsState, Visual], Image
       ValueError: the scene has props, spare lights or patterns; the view an unknown camera.
     """
     scene.camera(view.camera)
+    if view.samples > 1:
+        # Warp samples a pixel at several places only where all worlds have the model's cameras.
+        n = view.samples
+        fine = dataclasses.replace(view, height=n * view.height, width=n * view.width, samples=1)
+        drawn = renderer(scene, fine)
+        return lambda physics, visual: _averaged(drawn(physics, visual), n)
     model = scene.model
     shining = np.flatnonzero(model.light_active)
     if len(scene.props) or len(scene.lights) > len(shining):
@@ -88,8 +95,16 @@ def _context(scene: Scene, view: View, n: int) -> render_context.RenderContext:
         use_precomputed_rays=False,  # a world's camera may see wider than the model's
         render_skybox=bool((model.tex_type == mujoco.mjtTexture.mjTEXTURE_SKYBOX).any()),
         shadow_light_fraction=0.0,
-        samples_per_pixel=view.samples,
     )
+
+
+def _averaged(image: Image, n: int) -> Image:
+    """A picture of n by n samples per pixel from one that many times larger; see `Image`."""
+    height, width = (side // n for side in image.depth.shape)
+    rgb = image.rgb.reshape(height, n, width, n, 3).astype(jnp.float32).mean(axis=(1, 3))
+    middle = slice(n // 2, None, n)
+    depth, names = image.depth[middle, middle], image.segmentation[middle, middle]
+    return Image(jnp.round(rgb).astype(jnp.uint8), depth, names)
 
 
 def _world(scene: Scene, view: View, physics: PhysicsState, visual: Visual) -> _World:
