@@ -6,6 +6,7 @@ at work for a while. Needs the extra `bench`.
 """
 
 import argparse
+import importlib.util
 import pathlib
 from collections.abc import Sequence
 
@@ -18,7 +19,7 @@ import numpy as np
 
 import mjxsim
 from mjxsim import envs
-from mjxsim.rendering import NoRendererError, Scene, View, Visual, gl, make_renderer
+from mjxsim.rendering import NoRendererError, Scene, View, Visual, gl, make_renderers
 from mjxsim.tasks import TASKS
 from mjxsim.tasks.registry import robots_for
 
@@ -34,14 +35,14 @@ _SAYS = {
 
 
 def here() -> tuple[str, ...]:
-    """The renderers of this machine; Warp's on its CPU device would compile for many minutes."""
+    """The renderers of this machine; Warp's is on its CPU device where there is no NVIDIA GPU."""
     found = ["jax"]
     try:
         gl.platform()
         found.append("gl")
     except NoRendererError as error:
         print(f"no row for 'gl': {error}")
-    if jax.default_backend() == "gpu":
+    if importlib.util.find_spec("warp") is not None:
         found.append("warp")
     return tuple(found)
 
@@ -56,15 +57,16 @@ def sheet(task: str, robot: str, renderers: Sequence[str], path: pathlib.Path) -
 
     physics = jax.tree.map(lambda x: x[0], mjxsim.jit(played)(jax.random.key(3)).physics)
     scene = Scene.of(env.engine.model)
-    visual, cameras = Visual.of(scene), list(scene.cameras)
+    visual, cameras = Visual.of(scene), tuple(scene.cameras)
     shape = (len(renderers), len(cameras))
     inches = (0.3 + shape[1] * 1.95, 0.25 + shape[0] * 1.95)
     figure, axes = plt.subplots(*shape, figsize=inches, squeeze=False, layout="constrained")
+    view = View(cameras[0], SIZE, SIZE, samples=2)
     for row, renderer in zip(axes, renderers, strict=True):
-        for axis, camera in zip(row, cameras, strict=True):
-            view = View(camera, SIZE, SIZE, samples=2)
-            draw = make_renderer(renderer, scene, view, announce=False)
-            axis.imshow(np.asarray(jax.jit(draw)(physics, visual).rgb), interpolation="none")
+        draw = make_renderers(renderer, scene, cameras, view, announce=False)
+        drawn = np.asarray(jax.jit(draw)(physics, visual).rgb)
+        for axis, picture in zip(row, drawn, strict=True):
+            axis.imshow(picture, interpolation="none")
             axis.set(xticks=[], yticks=[])
             axis.spines[:].set_visible(False)
         row[0].set_ylabel(_SAYS[renderer], fontsize=9)
