@@ -131,8 +131,7 @@ def picture(env: Env, state: State, height: int, width: int) -> np.ndarray:
     scene = Scene.of(env.engine.model)
     cameras = tuple(scene.cameras)
     draw = make_renderers("auto", scene, cameras, View(cameras[0], height, width), announce=False)
-    # Only drawing: `mjxsim.jit` would turn off what makes that fast.
-    seen = np.asarray(jax.jit(draw)(state.physics, Visual.of(scene)).rgb)
+    seen = np.asarray(mjxsim.jit(draw, draws=True)(state.physics, Visual.of(scene)).rgb)
     columns = math.ceil(math.sqrt(len(cameras)))
     rows = math.ceil(len(cameras) / columns)
     grid = np.zeros((rows * columns, height, width, 3), np.uint8)

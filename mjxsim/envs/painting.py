@@ -12,6 +12,7 @@ from mjxsim.envs.env import Env, State
 from mjxsim.envs.pixels import Eyes
 from mjxsim.physics import PhysicsState
 from mjxsim.physics.base import Overrides
+from mjxsim.physics.compile import jit
 from mjxsim.rendering import GLRenderer, Image, View, Visual, make_renderer
 
 
@@ -98,5 +99,4 @@ def _drawer(eyes: Eyes, size: tuple[int, int], camera: str) -> Callable[[Shot], 
         looks = (shot.visual or Visual.of(eyes.scene)).overridden(eyes.scene, shot.overrides)
         return render(shot.physics, looks)
 
-    # Only drawing: `mjxsim.jit` would turn off what makes that fast.
-    return jax.jit(jax.vmap(one))
+    return jit(jax.vmap(one), draws=True)

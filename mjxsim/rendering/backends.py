@@ -7,7 +7,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from mjxsim.naming import check_count, unknown
+from mjxsim.naming import unknown
 from mjxsim.physics.base import PhysicsState
 from mjxsim.rendering.render import Image, View, render_cameras
 from mjxsim.rendering.scene import Scene
@@ -71,8 +71,6 @@ def make_renderers(
     chosen, reason = choose(name, scene)
     for camera in cameras:
         scene.camera(camera)
-    for size in ("height", "width", "samples"):
-        check_count(f"{size} of a View", getattr(view, size))
     if announce:
         print(f"mjxsim: renderer {chosen!r} ({reason})")
     if chosen == "jax":

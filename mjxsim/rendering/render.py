@@ -11,6 +11,7 @@ import numpy as np
 from mjxsim.math import poses as frames
 from mjxsim.math import rotations
 from mjxsim.math.poses import Pose
+from mjxsim.naming import check_count
 from mjxsim.physics.base import PhysicsState
 from mjxsim.rendering import shapes
 from mjxsim.rendering.scene import Camera, Scene
@@ -30,13 +31,22 @@ class Image(flax.struct.PyTreeNode):
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """A camera by name, and how its picture is taken."""
+    """A camera by name, and how its picture is taken.
+
+    Raises:
+      ValueError: one line, for a size or number of samples that is no whole number from 1.
+    """
 
     camera: str
     height: int = 64  # [pixels]
     width: int = 64
     shadows: bool = True
     samples: int = 1  # rays along each side of a pixel, whose colours are averaged
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        for name in ("height", "width", "samples"):
+            check_count(f"{name} of a View", getattr(self, name))
 
 
 def render(scene: Scene, physics: PhysicsState, view: View, visual: Visual) -> Image:

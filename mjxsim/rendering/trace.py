@@ -79,7 +79,7 @@ def blocked(
     return hits.t < nearer
 
 
-def pick(table: jax.Array | np.ndarray, index: jax.Array) -> jax.Array:
+def pick(table: jax.Array | np.ndarray, index: jax.Array | np.ndarray) -> jax.Array:
     """Rows (..., *) of a table (n, *) by indices (...) that are known to be from 0 to n - 1.
 
     What is not checked need not be compiled, for every one of the many tables of a picture.
