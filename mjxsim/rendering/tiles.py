@@ -34,7 +34,7 @@ from mjxsim.rendering.visual import Visual
 Tree = TypeVar("Tree")
 
 TILE = 8  # [pixels] along each side
-_BLOCKS = 4  # a single picture's tiles are drawn in at least as many parts
+_BLOCKS = 8  # a single picture's tiles are drawn in at least as many parts
 _CACHED = 1024  # tiles drawn at once on a CPU: an array of their pixels is 256 kB
 _WIDE = 65536  # on anything else
 

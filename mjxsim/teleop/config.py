@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import pathlib
-from typing import Literal
+from typing import Literal, get_args
 
 from mjxsim.config import check_seed
 from mjxsim.control import ControlMode
@@ -13,6 +13,7 @@ from mjxsim.teleop.lanes import DRIVERS
 from mjxsim.teleop.mapping import Speeds
 
 Others = Literal["hold", "expert", "policy"]
+Codec = Literal["h264", "av1"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,8 +54,10 @@ class TeleopConfig:
     """End the person's episode when the task's condition is met, without a key."""
     output_dir: pathlib.Path | None = None
     """Record a LeRobot dataset there."""
+    codec: Codec = "h264"
+    """Of recorded pictures: h264, or av1, which costs the control loop some late steps."""
     resume: bool = False
-    """Add to the dataset that is there."""
+    """Add to the dataset that is there, in its codec."""
     episodes: int | None = None
     """Stop after so many recorded episodes."""
     gripper_penalty: float = -0.02
@@ -86,6 +89,8 @@ class TeleopConfig:
             raise ValueError(unknown("device", self.device, DEVICES))
         if self.others is not None and self.others not in DRIVERS:
             raise ValueError(unknown("driver of the other lanes", self.others, DRIVERS))
+        if self.codec not in get_args(Codec):
+            raise ValueError(unknown("codec", self.codec, get_args(Codec)))
         check_seed("seed", self.seed)
         for name, least in (("lanes", 1), ("size", 8)):
             if getattr(self, name) < least:

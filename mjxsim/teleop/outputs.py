@@ -48,9 +48,12 @@ def open_recorder(config: TeleopConfig, root: pathlib.Path, built: Worlds) -> Re
     ).resolved(env)
     opened = datasets.Writer.resume if config.resume else datasets.Writer.create
     features = datasets.features_of(env, extras=EXTRAS)
+    video = datasets.VideoConfig(codec=config.codec)
     # Encoders start threads of their own, which would compete with the control thread.
     return lowered(
-        lambda: opened(root, features, fps=fps, robot_type=env.robot.name, source=source)
+        lambda: opened(
+            root, features, fps=fps, robot_type=env.robot.name, source=source, video=video
+        )
     )
 
 
