@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 
+import av
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,6 +17,7 @@ import pytest
 
 import mjxsim
 from mjxsim.config import flags_of
+from mjxsim.datasets import Dataset
 from mjxsim.envs import CameraConfig, Env
 from mjxsim.teleop import mapping
 from mjxsim.teleop.__main__ import main, parse
@@ -495,6 +497,22 @@ def test_a_session_from_the_command_line(
     assert "10 control steps" in out and "jitter p50" in out and "drift" in out
 
 
+def test_the_codec_is_that_of_the_flag_or_of_the_dataset(tmp_path: pathlib.Path) -> None:
+    script = tmp_path / "script.json"
+    script.write_text(json.dumps([{"at": 0.1, "linear": [0, 0, 1]}]), "utf-8")
+    where = ["--output-dir", str(tmp_path / "data"), "--size", "16", "--episode-seconds", "0.4"]
+    argv = ["--device", "scripted", "--headless", "--engine", "c", "--script", str(script), *where]
+    for more in ([], ["--resume", "--codec", "av1"]):
+        assert main([*argv, "--cameras", "wrist", "--seconds", "0.8", *more]) == 0
+    dataset = Dataset.open(tmp_path / "data")
+    assert len(dataset.episodes) >= 2
+    files = sorted((tmp_path / "data" / "videos").rglob("*.mp4"))
+    assert len(files) == len(dataset.episodes)
+    for file in files:
+        with av.open(str(file)) as container:
+            assert container.streams.video[0].codec_context.name == "h264"
+
+
 def test_ctrl_c_ends_in_order(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -518,6 +536,8 @@ def test_flags_are_the_configuration() -> None:
     assert config.speeds.linear == 0.1
     assert parse([]) == TeleopConfig()
     assert parse(["--cameras"]).cameras == ()
+    with pytest.raises(ValueError, match="unknown codec 'h265': did you mean 'h264'"):
+        TeleopConfig(codec="h265")  # type: ignore[arg-type]
 
 
 def test_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
