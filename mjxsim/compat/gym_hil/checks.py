@@ -1,7 +1,7 @@
 """What keywords must be: one line of error for those that are not."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -19,10 +19,10 @@ def merged(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def positive(value: object) -> bool:
     """Whether it is a finite number above 0."""
-    return finite(value) and value > 0.0  # type: ignore[operator]
+    return finite(value) and value > 0.0
 
 
-def finite(value: object) -> bool:
+def finite(value: object) -> TypeGuard[float]:
     """Whether it is a number, and a finite one."""
     return isinstance(value, int | float | np.number) and bool(np.isfinite(value))
 
