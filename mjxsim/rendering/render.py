@@ -91,9 +91,7 @@ def _picture(
     gap = _gap(scene, shown, still, grid, Hits(drawn.t, drawn.solid))
     depth = jnp.minimum(_follow(drawn.t, gap), scene.far)
     names = np.append(scene.geoms, -1).astype(np.int32)  # the last for nothing
-    colour, depth, first = (
-        pick(x.ravel(), grid.pixels) for x in (drawn.colour, depth, drawn.first)
-    )
+    colour, depth, first = (grid.picture(x) for x in (drawn.colour, depth, drawn.first))
     rgb = jax.lax.bitcast_convert_type(colour, jnp.uint8)[..., :3]  # the low byte comes first
     segmentation = pick(names, jnp.where(first < 0, len(scene.geoms), first))
     return Image(rgb=rgb, depth=depth, segmentation=segmentation)

@@ -265,7 +265,7 @@ def between(
     rays: Rays,
     hits: Hits,
 ) -> jax.Array:
-    """Which geoms may be between what a tile's rays hit and a light: bool (t, n).
+    """Which geoms may be between what a tile's rays hit and a light, `as_bits`.
 
     A ball around all that was hit is swept towards the light. `shining` is of each tile's world.
     """
@@ -287,16 +287,16 @@ def between(
         towards = vector(g / jnp.maximum(reach, 1e-9) for g in gap)
     along = jnp.clip(sum(a * b for a, b in zip(away, towards, strict=True)), 0.0, reach)
     aside = sum((a - along * b) ** 2 for a, b in zip(away, towards, strict=True))
-    return some & (radius > 0.0) & (aside <= radius**2)
+    return trace.as_bits(scene, some & (radius > 0.0) & (aside <= radius**2))
 
 
 def shadow(
     scene: Scene, geoms: Poses, start: jax.Array, surface: Surface, lamp: Lamp, meets: jax.Array
 ) -> jax.Array:
-    """Whether one of the geoms `meets` (t, n) is between a surface and a lamp; bool (t, s)."""
+    """Whether a geom is between a surface and a lamp; bool (t, s). `meets` are those to look at."""
     asked = surface.seen & (dot(surface.normal, lamp.towards) > 0.0)
     lifted = vector(p + _LIFT * n for p, n in zip(surface.point, surface.normal, strict=True))
-    meets = meets & asked.any(axis=1, keepdims=True)
+    meets = jnp.where(asked.any(axis=1, keepdims=True), meets, 0)
     rays = Rays(lifted, lamp.towards)
     return trace.blocked(scene, geoms, start, rays, meets, lamp.distance) & asked
 

@@ -171,15 +171,18 @@ class Shape(NamedTuple):
     enters: Callable[[Vector, Vector, Vector], jax.Array]  # (size, origin, direction) -> t
     normal: Callable[[Vector, Vector], Vector]  # (size, point)
     ball: Callable[[jax.Array], jax.Array]  # sizes (n, 3) -> radius of a ball around each (n,)
+    cost: int  # about how long `enters` takes, compared with the others
 
     def radius(self, size: jax.Array) -> jax.Array:
         """Of a ball around each geom (n,) [m], -inf where there is none: its size is zero."""
         return jnp.where(size.max(axis=-1) > 0.0, self.ball(size), -jnp.inf)
 
 
-PLANE = Shape(plane, plane_normal, lambda size: jnp.full(size.shape[:-1], jnp.inf))
-ELLIPSOID = Shape(ellipsoid, ellipsoid_normal, lambda size: size.max(axis=-1))
-CAPSULE = Shape(capsule, capsule_normal, lambda size: size[..., 0] + size[..., 2])
-CYLINDER = Shape(cylinder, cylinder_normal, lambda size: jnp.hypot(size[..., 0], size[..., 2]))
-BOX = Shape(box, box_normal, lambda size: jnp.sqrt((size**2).sum(axis=-1)))
+PLANE = Shape(plane, plane_normal, lambda size: jnp.full(size.shape[:-1], jnp.inf), cost=2)
+ELLIPSOID = Shape(ellipsoid, ellipsoid_normal, lambda size: size.max(axis=-1), cost=4)
+CAPSULE = Shape(capsule, capsule_normal, lambda size: size[..., 0] + size[..., 2], cost=6)
+CYLINDER = Shape(
+    cylinder, cylinder_normal, lambda size: jnp.hypot(size[..., 0], size[..., 2]), cost=5
+)
+BOX = Shape(box, box_normal, lambda size: jnp.sqrt((size**2).sum(axis=-1)), cost=4)
 ALL = (PLANE, ELLIPSOID, CAPSULE, CYLINDER, BOX)

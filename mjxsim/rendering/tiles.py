@@ -27,16 +27,17 @@ from mjxsim.rendering.shade import (
     surface,
     surfaces,
 )
-from mjxsim.rendering.shapes import Vector, vector
-from mjxsim.rendering.trace import Hits, Poses, Rays, pick
+from mjxsim.rendering.shapes import Vector, dot, vector
+from mjxsim.rendering.trace import Hits, Poses, Rays, once, pick
 from mjxsim.rendering.visual import Visual
 
 Tree = TypeVar("Tree")
 
 TILE = 8  # [pixels] along each side
 _BLOCKS = 8  # a single picture's tiles are drawn in at least as many parts
-_CACHED = 1024  # tiles drawn at once on a CPU: an array of their pixels is 256 kB
+_CACHED = 2048  # tiles drawn at once on a CPU: an array of their pixels is 512 kB
 _WIDE = 65536  # on anything else
+_LONG = 512  # of work [`Shape.cost`], more than that of nearly all tiles
 
 
 class Eye(NamedTuple):
@@ -81,12 +82,11 @@ class Grid(NamedTuple):
             width=width,
         )
 
-    @property
-    def pixels(self) -> np.ndarray:
-        """Where each pixel of the picture is among the tiles' pixels; (height, width)."""
-        line, column = np.mgrid[: self.height, : self.width]
-        tile = (line // TILE) * -(-self.width // TILE) + column // TILE
-        return (tile * TILE + line % TILE) * TILE + column % TILE
+    def picture(self, pixels: jax.Array) -> jax.Array:
+        """The tiles' pixels (k, TILE * TILE) where they belong; (height, width)."""
+        parted = pixels.reshape(-1, -(-self.width // TILE), TILE, TILE).swapaxes(1, 2)
+        whole = parted.reshape(parted.shape[0] * TILE, -1)
+        return whole[: self.height, : self.width]
 
     def rays(self, eye: Eye, tile: jax.Array) -> Rays:
         """Rays through the middle of the pixels of some tiles (t,), of length 1 along the axis.
@@ -148,8 +148,8 @@ class _Some(NamedTuple):
 def _draw_worlds(scene: Scene, grid: Grid, shadows: bool, shown: Shown) -> Drawn:
     """Of w worlds, which every leaf has as its first axis.
 
-    First what is hit, and then its colour: what is in the way of rays and what casts shadows on
-    their ends are many for different tiles.
+    Where lights cast shadows, first what is hit, and then its colour: what is in the way of rays
+    and what casts shadows on their ends are many for different tiles.
     """
     worlds, k, n = shown.eye.pos.shape[0], len(grid.left), len(scene.geoms)
     # The geoms of all worlds in a row: a tile begins to count at its own world's first.
@@ -170,35 +170,63 @@ def _draw_worlds(scene: Scene, grid: Grid, shadows: bool, shown: Shown) -> Drawn
             jax.tree.map(lambda x: pick(x, world), shown.shining),
         )
 
+    def found(it: _Some, tiles: jax.Array) -> Hits:
+        hits = trace.nearest(scene, geoms, it.start, it.rays, pick(meets, tiles))
+        return hits.where((hits.t >= scene.near) & (hits.t <= scene.far))
+
+    def painted(it: _Some, tiles: jax.Array, hits: Hits, shading: jax.Array) -> Drawn:
+        dark = {light: shading[:, i] for i, light in enumerate(lights)}
+        return _paint(scene, geoms, visual, it, hits, dark, pick(meets, tiles))
+
     def find(tiles: jax.Array) -> tuple[Hits, jax.Array]:
         it = some(tiles)
-        hits = trace.nearest(scene, geoms, it.start, it.rays, pick(meets, tiles))
-        hits = hits.where((hits.t >= scene.near) & (hits.t <= scene.far))
+        hits = found(it, tiles)
         shading = [between(scene, geoms, it.start, it.shining, i, it.rays, hits) for i in lights]
-        return hits, jnp.stack(shading, axis=1) if lights else jnp.zeros((len(tiles), 0, n), bool)
+        return hits, jnp.stack(shading, axis=1)
 
     def paint(tiles: jax.Array) -> Drawn:
         hits: Hits = jax.tree.map(lambda x: pick(x, tiles), solid)
-        dark = dict(zip(lights, jnp.moveaxis(pick(shading, tiles), 1, 0), strict=True))
-        through = pick(meets, tiles)[:, scene.solid :]
-        return _paint(scene, geoms, visual, some(tiles), hits, dark, through)
+        return painted(some(tiles), tiles, hits, pick(shading, tiles))
 
-    meets = jax.vmap(functools.partial(_in_cones, grid))(shown.geoms, shown.eye)
-    meets = trace.once(meets.reshape(worlds * k, n))
-    count = meets.sum(axis=1, dtype=jnp.int32)
-    solid, shading = _in_order(find, count)
-    through = meets[:, scene.solid :].sum(axis=1, dtype=jnp.int32)
-    count = shading.sum(axis=(1, 2), dtype=jnp.int32) if lights else count
-    drawn = _in_order(paint, count + n * through)
+    def at_once(tiles: jax.Array) -> Drawn:
+        it = some(tiles)
+        return painted(it, tiles, found(it, tiles), jnp.zeros((len(tiles), 0), jnp.uint32))
+
+    meets = jax.vmap(functools.partial(_in_cones, scene, grid))(shown.geoms, shown.eye)
+    meets = meets.reshape(worlds * k, -1)
+    # Tiles that are seen through come first: few are, and they take as long again.
+    translucent = np.array([i for i, g in enumerate(scene.groups) if not g.solid], np.int32)
+    through = _LONG * (meets[:, translucent] != 0).any(axis=1)
+    if lights:
+        solid, shading = _in_order(find, _work(scene, meets))
+        drawn = _in_order(paint, through + _work(scene, shading))
+    else:
+        drawn = _in_order(at_once, through + _work(scene, meets))
     return jax.tree.map(lambda x: x.reshape(worlds, k, TILE**2), drawn)
 
 
-def _in_order(some: Callable[[jax.Array], Tree], count: jax.Array) -> Tree:
-    """What `some` makes of all tiles, a block of them (t,) at a time, by falling `count`."""
-    total = len(count)
+def _work(scene: Scene, bits: jax.Array) -> jax.Array:
+    """About how long each tile takes to look at the geoms of its words (t, ..., g); int32 (t,).
+
+    At most _LONG - 1, and rarely the same for tiles that meet different shapes.
+    """
+    many = jax.lax.population_count(bits).astype(jnp.int32)
+    each = [many[..., i] * group.shape.cost for i, group in enumerate(scene.groups)]
+    whole = sum(each[1:], start=each[0])
+    return jnp.minimum(whole.sum(axis=tuple(range(1, whole.ndim))), _LONG - 1)
+
+
+def _in_order(some: Callable[[jax.Array], Tree], work: jax.Array) -> Tree:
+    """What `some` makes of all tiles, a block of them (t,) at a time, by falling `work`."""
+    total = len(work)
     blocks = max(min(_BLOCKS, total), -(-total // (_CACHED if on_cpu() else _WIDE)))
     size = -(-total // blocks)
-    order = jnp.argsort(-count)
+    # One number for each tile sorts six times as fast as two. Of its bits some are the tile's own.
+    own = (total - 1).bit_length()
+    most = min(2 * _LONG, 1 << (32 - own)) - 1
+    early = (most - jnp.minimum(work, most)).astype(jnp.uint32)
+    order = jnp.sort(early << own | np.arange(total, dtype=np.uint32)) & ((1 << own) - 1)
+    order = order.astype(jnp.int32)
     padded = jnp.pad(order, (0, blocks * size - total), mode="edge").reshape(blocks, size)
     _, done = jax.lax.scan(lambda _, tiles: (None, some(tiles)), None, padded)
     place = jnp.zeros_like(order).at[order].set(jnp.arange(total), unique_indices=True)
@@ -212,7 +240,7 @@ def _paint(
     it: _Some,
     solid: Hits,
     dark: dict[int, jax.Array],
-    through: jax.Array,
+    meets: jax.Array,
 ) -> Drawn:
     """The colours of what tiles' rays hit.
 
@@ -222,19 +250,23 @@ def _paint(
       visual: likewise.
       it: the tiles.
       solid: what they hit.
-      dark: by light that casts shadows, what may be between it and a tile; bool (t, n).
-      through: which translucent geoms a tile meets; bool (t, m).
+      dark: by light that casts shadows, what may be between it and a tile, as bits.
+      meets: what each tile meets at all, as bits.
     """
     start, rays, pixel = it.start, it.rays, it.pixel
     found = surfaces(scene, geoms, visual, start, rays, solid, pixel)
     reaching = lamps(scene, it.shining, it.forward, found)
     shadows: list[jax.Array | None] = [None] * len(reaching)
-    for i, meets in dark.items():
-        shadows[i + 1] = shadow(scene, geoms, start, found, reaching[i + 1][1], meets)
-    paint = lit(rays, found, reaching, shadows)
-    behind = jax.lax.cond(found.seen.all(), lambda: paint, lambda: sky(visual.sky, it.world, rays))
+    for i, casting in dark.items():
+        shadows[i + 1] = shadow(scene, geoms, start, found, reaching[i + 1][1], casting)
     # Packed, for else a compiler works the whole of a pixel out once for each channel.
-    packed = _pack(vector(jnp.where(found.seen, a, b) for a, b in zip(paint, behind, strict=True)))
+    packed = _pack(lit(rays, found, reaching, shadows))
+    behind = jax.lax.cond(
+        found.seen.all(),
+        lambda: jnp.zeros_like(packed),
+        lambda: _pack(sky(visual.sky, it.world, rays)),
+    )
+    packed = once(jnp.where(found.seen, packed, behind))
 
     def over(geom: int, packed: jax.Array, first: Hits) -> tuple[jax.Array, Hits]:
         found, t = surface(scene, geoms, visual, start, rays, geom, solid.t, pixel)
@@ -250,14 +282,15 @@ def _paint(
         return packed, hit
 
     first = solid
-    for geom in range(scene.solid, len(scene.geoms)):
-        packed, first = jax.lax.cond(
-            through[:, geom - scene.solid].any(),
-            functools.partial(over, geom),
-            lambda packed, first: (packed, first),
-            packed,
-            first,
-        )
+    for i, group in enumerate(scene.groups):
+        for geom in range(group.start, group.stop) if not group.solid else ():
+            packed, first = jax.lax.cond(
+                (meets[:, i] >> (geom - group.start) & 1 != 0).any(),
+                functools.partial(over, geom),
+                lambda packed, first: (packed, first),
+                packed,
+                first,
+            )
     return Drawn(packed, solid.t, solid.geom, first.geom)
 
 
@@ -276,23 +309,29 @@ def _unpack(packed: jax.Array) -> Vector:
     return vector(((packed >> (8 * i)) & 255).astype(jnp.float32) / 255.0 for i in range(3))
 
 
-def _in_cones(grid: Grid, geoms: Poses, eye: Eye) -> jax.Array:
-    """Whether the cone around each tile's rays touches the ball around each geom; bool (k, n)."""
+def _in_cones(scene: Scene, grid: Grid, geoms: Poses, eye: Eye) -> jax.Array:
+    """Which geoms' balls the cone around each tile's rays touches, `as_bits`."""
     left, right = grid.left, grid.left + grid.x.max()
     high, low = grid.top, grid.top + grid.y.min()
 
-    def towards(a: np.ndarray, b: np.ndarray) -> jax.Array:
-        ray = jnp.stack([a * eye.scale[0], b * eye.scale[1], -jnp.ones(len(a))], axis=1)
-        return ray / jnp.linalg.norm(ray, axis=1, keepdims=True)
+    def towards(a: np.ndarray, b: np.ndarray) -> Vector:
+        x, y = eye.scale[0] * a, eye.scale[1] * b
+        factor = jax.lax.rsqrt(x * x + y * y + 1.0)
+        return x * factor, y * factor, -factor
 
     axis = towards((left + right) / 2, (low + high) / 2)
     corners = [towards(a, b) for a in (left, right) for b in (low, high)]
-    cos = jnp.min(jnp.stack([(axis * c).sum(1) for c in corners]), axis=0) - 1e-6
+    cos = functools.reduce(jnp.minimum, [dot(axis, corner) for corner in corners]) - 1e-6
     sin = jnp.sqrt(1.0 - cos**2)
     # In the camera's frame, (n,) each; small products of matrices cost more than what they save.
     away = [geoms.pos[:, i] - eye.pos[i] for i in range(3)]
     centre = [sum(away[i] * eye.mat[i, j] for i in range(3)) for j in range(3)]
-    ahead = sum(axis[:, j, None] * centre[j] for j in range(3))  # (k, n)
-    aside = jnp.sqrt(jnp.maximum(sum(c**2 for c in centre) - ahead**2, 0.0))
-    outside = aside * cos[:, None] - ahead * sin[:, None]  # from the cone's side [m]
-    return (outside <= geoms.radius) & (ahead >= -geoms.radius)
+    distance, radius = sum(c**2 for c in centre), geoms.radius
+    # What the two have for all their pairs is worked out before.
+    axis, cos, sin, centre, distance, radius = once((axis, cos, sin, centre, distance, radius))
+    ahead = sum(axis[j][:, None] * centre[j] for j in range(3))  # (k, n)
+    # A ball's middle is at most its radius from the cone's side: aside cos - ahead sin <= radius.
+    reach = radius + ahead * sin[:, None]
+    aside = distance - ahead**2  # squared
+    near = (reach >= 0.0) & (aside * (cos**2)[:, None] <= reach**2)
+    return trace.as_bits(scene, near & (ahead >= -radius))

@@ -47,6 +47,17 @@ class Hits(NamedTuple):
         return Hits(jnp.where(kept, self.t, jnp.inf), jnp.where(kept, self.geom, -1))
 
 
+def as_bits(scene: Scene, which: jax.Array) -> jax.Array:
+    """A set of geoms for each tile (t, n) as the bits of a word for each group; uint32 (t, g)."""
+
+    def word(group: Group) -> jax.Array:
+        bit = np.uint32(1) << np.arange(group.stop - group.start, dtype=np.uint32)
+        chosen = which[:, group.start : group.stop]
+        return jnp.where(chosen, bit, np.uint32(0)).sum(axis=1, dtype=jnp.uint32)
+
+    return once(jnp.stack([word(group) for group in scene.groups], axis=1))
+
+
 def nearest(scene: Scene, poses: Poses, start: jax.Array, rays: Rays, meets: jax.Array) -> Hits:
     """The first solid geom along each ray.
 
@@ -55,12 +66,12 @@ def nearest(scene: Scene, poses: Poses, start: jax.Array, rays: Rays, meets: jax
       poses: where it is, in all worlds.
       start: (t, 1) where each tile's world begins among them.
       rays: of t tiles.
-      meets: bool (t, n), False where no ray of a tile can meet a geom.
+      meets: `as_bits`, without the geoms that no ray of a tile can meet.
     """
     hits = _nothing(rays)
-    for group in scene.groups:
+    for i, group in enumerate(scene.groups):
         if group.solid:
-            hits = _through(group, poses, start, rays, meets[:, group.start : group.stop], hits)
+            hits = _through(group, poses, start, rays, meets[:, i], hits)
     return hits
 
 
@@ -74,8 +85,8 @@ def blocked(
 ) -> jax.Array:
     """Whether anything at all lies along each ray, nearer than `nearer` (t, s); bool (t, s)."""
     hits = _nothing(rays)
-    for group in scene.groups:
-        hits = _through(group, poses, start, rays, meets[:, group.start : group.stop], hits)
+    for i, group in enumerate(scene.groups):
+        hits = _through(group, poses, start, rays, meets[:, i], hits)
     return hits.t < nearer
 
 
@@ -115,7 +126,7 @@ def _nothing(rays: Rays) -> Hits:
 def _through(
     group: Group, poses: Poses, start: jax.Array, rays: Rays, meets: jax.Array, hits: Hits
 ) -> Hits:
-    """`hits` with the geoms of one group added."""
+    """`hits` with the geoms of one group added; `meets` (t,) are its bits."""
     count = group.stop - group.start
 
     def against(geom: jax.Array, valid: jax.Array, hits: Hits) -> Hits:
@@ -131,22 +142,17 @@ def _through(
 
     if count <= _FEW:
         for i in range(count):
-            hits = against(jnp.full(len(meets), group.start + i), meets[:, i], hits)
+            hits = against(jnp.full(len(meets), group.start + i), (meets >> i) & 1 != 0, hits)
         return hits
-
-    # What each tile meets as bits, of which every turn takes the lowest.
-    bits = (meets.astype(jnp.uint32) << np.arange(count, dtype=np.uint32)).sum(
-        axis=1, dtype=jnp.uint32
-    )
 
     def some(state: tuple[jax.Array, Hits]) -> jax.Array:
         return (state[0] != 0).any()
 
     def body(state: tuple[jax.Array, Hits]) -> tuple[jax.Array, Hits]:
-        left, hits = state
+        left, hits = state  # every turn takes the lowest bit
         index = jax.lax.population_count((left & (~left + 1)) - 1).astype(jnp.int32)
         valid = left != 0
         geom = group.start + jnp.where(valid, index, 0)
         return left & (left - 1), against(geom, valid, hits)
 
-    return jax.lax.while_loop(some, body, (bits, hits))[1]
+    return jax.lax.while_loop(some, body, (meets, hits))[1]
