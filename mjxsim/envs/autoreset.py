@@ -29,10 +29,13 @@ def step_autoreset(env: Env, state: State, action: jax.Array) -> tuple[State, Tr
     return jax.vmap(env.look)(state), transition
 
 
-def reset_done(env: Env, state: State, done: jax.Array, *, new_world: bool = False) -> State:
-    """Restarts the worlds where `done` (num_envs,), a few at a time; `look` is left to do.
+def reset_done(
+    env: Env, state: State, done: jax.Array, *, new_world: bool = False, look: bool = False
+) -> State:
+    """Restarts the worlds where `done` (num_envs,), a few at a time.
 
-    With `new_world` they are reset from their keys, as if they had not been before.
+    With `new_world` they are reset from their keys, as if they had not been before. With `look`
+    their pictures are drawn, and only theirs; else that is left to do, for all worlds at once.
 
     Episodes end spread over time, so a step usually restarts a handful of worlds: resetting them
     in chunks costs in proportion to their number, where resetting all and selecting would cost a
@@ -52,6 +55,7 @@ def reset_done(env: Env, state: State, done: jax.Array, *, new_world: bool = Fal
         ended = jax.tree.map(lambda x: x[worlds], state)
         begin = (lambda world: env.start(world.key)) if new_world else env.start_next
         fresh = jax.vmap(begin)(ended)
+        fresh = jax.vmap(env.look)(fresh) if look else fresh
 
         # Selecting from a gather is vector code; XLA on CPU scatters one element at a time.
         def replace(old: jax.Array, new: jax.Array) -> jax.Array:

@@ -180,16 +180,12 @@ class BatchedVectorEnv(VectorEnv[NumpyObservation, np.ndarray, np.ndarray]):
         def step(state: State, action: jax.Array, over: jax.Array) -> tuple[State, tuple[Any, ...]]:
             asked = jax.vmap(env.instruction)(state)
             state, t = jax.vmap(env.advance)(state, action)
-            last = env.observation(state)
-            if mode is AutoresetMode.SAME_STEP:
-                ended = t.terminated | t.truncated
-                # The last pictures of an episode are drawn where there are some to hand out.
-                look = jax.vmap(lambda s: env.observation(env.look(s)))
-                last = jax.lax.cond(ended.any(), look, env.observation, state)
-                state = reset_done(env, state, ended)
-            elif mode is AutoresetMode.NEXT_STEP:
+            if mode is AutoresetMode.NEXT_STEP:
                 state = reset_done(env, state, over)
             state = jax.vmap(env.look)(state)
+            last = env.observation(state)
+            if mode is AutoresetMode.SAME_STEP:
+                state = reset_done(env, state, t.terminated | t.truncated, look=True)
             ends = jnp.stack([t.reward, t.terminated, t.truncated])
             metrics = jnp.stack([t.metrics[k] for k in self._metrics])
             asked = jnp.stack([asked, jax.vmap(env.instruction)(state)])
@@ -197,11 +193,11 @@ class BatchedVectorEnv(VectorEnv[NumpyObservation, np.ndarray, np.ndarray]):
 
         def start_some(state: State, keys: jax.Array, mask: jax.Array) -> State:
             key = jnp.where(mask, keys, state.key)
-            state = reset_done(env, dataclasses.replace(state, key=key), mask, new_world=True)
-            return jax.vmap(env.look)(state)
+            state = dataclasses.replace(state, key=key)
+            return reset_done(env, state, mask, new_world=True, look=True)
 
         def restart_some(state: State, mask: jax.Array) -> State:
-            return jax.vmap(env.look)(reset_done(env, state, mask))
+            return reset_done(env, state, mask, look=True)
 
         self._step = env.jit(step, donate_argnums=0)
         self._start_all = env.jit(jax.vmap(env.reset))
