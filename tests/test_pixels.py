@@ -266,6 +266,12 @@ def test_gymnasium_shows_the_same_pictures_to_one_world_and_to_many():
     assert_same_world(seen, infos["final_obs"], 0)
     seen, _ = one.reset()
     assert_same_world(seen, batch, 0)
+    # A world that is not reset shows what it did: no picture is pushed into its stack again.
+    batch, *_ = many.step(np.stack([action, action]))
+    after, _ = many.reset(options={"reset_mask": np.array([True, False])})
+    for name, value in after.items():
+        np.testing.assert_array_equal(value[1], batch[name][1])
+        assert (value[0] != batch[name][0]).any()
 
 
 def assert_same_world(seen: dict, batch, i: int) -> None:

@@ -134,6 +134,9 @@ def draw(scene: Scene, grid: Grid, shadows: bool, shown: Shown) -> Drawn:
     return jax.tree.map(lambda x: x[0], worlds(one))
 
 
+_Painted = tuple[jax.Array, jax.Array | None]  # `Drawn.colour` and, if it is another, `first`
+
+
 class _Some(NamedTuple):
     """Some t tiles, of any worlds. Every leaf has an axis for them first."""
 
@@ -174,23 +177,31 @@ def _draw_worlds(scene: Scene, grid: Grid, shadows: bool, shown: Shown) -> Drawn
         hits = trace.nearest(scene, geoms, it.start, it.rays, pick(meets, tiles))
         return hits.where((hits.t >= scene.near) & (hits.t <= scene.far))
 
-    def painted(it: _Some, tiles: jax.Array, hits: Hits, shading: jax.Array) -> Drawn:
+    def painted(it: _Some, tiles: jax.Array, hits: Hits, shading: jax.Array) -> _Painted:
         dark = {light: shading[:, i] for i, light in enumerate(lights)}
         return _paint(scene, geoms, visual, it, hits, dark, pick(meets, tiles))
 
     def find(tiles: jax.Array) -> tuple[Hits, jax.Array]:
         it = some(tiles)
         hits = found(it, tiles)
-        shading = [between(scene, geoms, it.start, it.shining, i, it.rays, hits) for i in lights]
-        return hits, jnp.stack(shading, axis=1)
 
-    def paint(tiles: jax.Array) -> Drawn:
+        def shading() -> jax.Array:
+            bits = [between(scene, geoms, it.start, it.shining, i, it.rays, hits) for i in lights]
+            return jnp.stack(bits, axis=1)
+
+        def nothing() -> jax.Array:
+            return jnp.zeros((len(tiles), len(lights), len(scene.groups)), jnp.uint32)
+
+        return hits, jax.lax.cond((hits.geom >= 0).any(), shading, nothing)
+
+    def paint(tiles: jax.Array) -> _Painted:
         hits: Hits = jax.tree.map(lambda x: pick(x, tiles), solid)
         return painted(some(tiles), tiles, hits, pick(shading, tiles))
 
-    def at_once(tiles: jax.Array) -> Drawn:
+    def at_once(tiles: jax.Array) -> tuple[Hits, _Painted]:
         it = some(tiles)
-        return painted(it, tiles, found(it, tiles), jnp.zeros((len(tiles), 0), jnp.uint32))
+        hits = found(it, tiles)
+        return hits, painted(it, tiles, hits, jnp.zeros((len(tiles), 0), jnp.uint32))
 
     meets = jax.vmap(functools.partial(_in_cones, scene, grid))(shown.geoms, shown.eye)
     meets = meets.reshape(worlds * k, -1)
@@ -199,9 +210,10 @@ def _draw_worlds(scene: Scene, grid: Grid, shadows: bool, shown: Shown) -> Drawn
     through = _LONG * (meets[:, translucent] != 0).any(axis=1)
     if lights:
         solid, shading = _in_order(find, _work(scene, meets))
-        drawn = _in_order(paint, through + _work(scene, shading))
+        colour, first = _in_order(paint, through + _work(scene, shading))
     else:
-        drawn = _in_order(at_once, through + _work(scene, meets))
+        solid, (colour, first) = _in_order(at_once, through + _work(scene, meets))
+    drawn = Drawn(colour, solid.t, solid.geom, solid.geom if first is None else first)
     return jax.tree.map(lambda x: x.reshape(worlds, k, TILE**2), drawn)
 
 
@@ -241,8 +253,8 @@ def _paint(
     solid: Hits,
     dark: dict[int, jax.Array],
     meets: jax.Array,
-) -> Drawn:
-    """The colours of what tiles' rays hit.
+) -> _Painted:
+    """The colours of what tiles' rays hit, and the first geoms where these can be translucent.
 
     Args:
       scene: what there is.
@@ -253,20 +265,26 @@ def _paint(
       dark: by light that casts shadows, what may be between it and a tile, as bits.
       meets: what each tile meets at all, as bits.
     """
-    start, rays, pixel = it.start, it.rays, it.pixel
-    found = surfaces(scene, geoms, visual, start, rays, solid, pixel)
-    reaching = lamps(scene, it.shining, it.forward, found)
-    shadows: list[jax.Array | None] = [None] * len(reaching)
-    for i, casting in dark.items():
-        shadows[i + 1] = shadow(scene, geoms, start, found, reaching[i + 1][1], casting)
+    start, rays, pixel, seen = it.start, it.rays, it.pixel, solid.geom >= 0
+
     # Packed, for else a compiler works the whole of a pixel out once for each channel.
-    packed = _pack(lit(rays, found, reaching, shadows))
-    behind = jax.lax.cond(
-        found.seen.all(),
-        lambda: jnp.zeros_like(packed),
-        lambda: _pack(sky(visual.sky, it.world, rays)),
-    )
-    packed = once(jnp.where(found.seen, packed, behind))
+    def before() -> jax.Array:
+        found = surfaces(scene, geoms, visual, start, rays, solid, pixel)
+        reaching = lamps(scene, it.shining, it.forward, found)
+        shadows: list[jax.Array | None] = [None] * len(reaching)
+        for i, casting in dark.items():
+            shadows[i + 1] = shadow(scene, geoms, start, found, reaching[i + 1][1], casting)
+        return _pack(lit(rays, found, reaching, shadows))
+
+    def behind() -> jax.Array:
+        return _pack(sky(visual.sky, it.world, rays))
+
+    def nothing() -> jax.Array:
+        return jnp.zeros(seen.shape, jnp.int32)
+
+    front = jax.lax.cond(seen.any(), before, nothing)
+    back = jax.lax.cond(seen.all(), nothing, behind)
+    packed = jnp.where(seen, front, back)
 
     def over(geom: int, packed: jax.Array, first: Hits) -> tuple[jax.Array, Hits]:
         found, t = surface(scene, geoms, visual, start, rays, geom, solid.t, pixel)
@@ -291,7 +309,7 @@ def _paint(
                 packed,
                 first,
             )
-    return Drawn(packed, solid.t, solid.geom, first.geom)
+    return packed, None if first is solid else first.geom
 
 
 def _joined(x: jax.Array) -> jax.Array:
