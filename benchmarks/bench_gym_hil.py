@@ -74,7 +74,7 @@ def ours(
 @pytest.mark.parametrize("images", [False, True], ids=["state", "two-cameras"])
 def test_against_gym_hil(images: bool, clock: str, quick: bool, record: Record) -> None:
     """pick-cube through gymnasium on both sides, from state and with two cameras."""
-    num_envs, steps = (4, 2) if quick else (64, 4) if images else (1024, 4)
+    num_envs, steps = (4, 2) if quick else (256, 4) if images else (1024, 4)
     repeats = 1 if quick else 3
     their_steps = (2 if images else 5) if quick else (10 if images else 100)
 

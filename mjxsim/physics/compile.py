@@ -75,12 +75,13 @@ def configure() -> None:
     Nothing that the user has set, in JAX's configuration or environment, is changed. Call it before
     the first JAX computation: later it has no effect on a backend that already runs.
     """
-    # With two cores XLA's own thread pool can wait for itself after a parallel loop (seen as a
-    # hang after compiling); a few more threads than cores cure it and cost nothing measurable.
-    # XLA counts the cores that this process may use: in a container fewer than the machine has.
+    # With two threads XLA's own pool can wait for itself after a parallel loop (seen as a hang after
+    # compiling); a few more than there are cores cure it. A loop is cut into as many pieces as there
+    # are threads: twice the cores share it evenly, and many more cost time. XLA counts the cores
+    # that this process may use: in a container fewer than the machine has.
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
-    if (cores or 1) < 8:
-        os.environ.setdefault("NPROC", "8")
+    if cores and cores < 8:
+        os.environ.setdefault("NPROC", str(max(4, 2 * cores)))
     # TF32 makes policies fail that float32 trains (mujoco_playground, README).
     settings = jax.config.values
     if settings["jax_default_matmul_precision"] is None:
