@@ -246,7 +246,7 @@ def test_policies_are_recorded(
         (("--episods", "3"), "unknown option '--episods': did you mean '--episodes'"),
         (("--episodes", "0"), "episodes must be at least 1, got 0"),
         (("--task-config.control-dt", "0.03"), "LeRobot takes whole numbers"),
-        (("--fps", "7"), "whole ones: 4, 5, 8, 10 Hz"),
+        (("--fps", "0"), "fps must be at least 1, got 0"),
         (("--noise", "nan"), "noise must be from 0 to 1, got nan"),
         (("--keep", "best"), "keep"),
         (("--policy", "nowhere"), "no directory nowhere: give a run directory"),

@@ -3,14 +3,18 @@
 import copy
 import itertools
 
+import jax
 import mujoco
 import numpy as np
 import pytest
 from conftest import solve_arm
 from mujoco import mjx
 
+import mjxsim
+from mjxsim.envs.make import substeps_of
 from mjxsim.robots.panda.constants import PANDA
 from mjxsim.scenes import ObjectSpec, SceneOptions, build
+from mjxsim.tasks.reach import ReachConfig
 
 CUBE = ObjectSpec(name="cube")  # 4 cm, 0.1 kg
 WEIGHT = CUBE.mass * 9.81  # [N]
@@ -208,3 +212,24 @@ def test_bad_input_is_one_clear_line(make, message: str) -> None:
     with pytest.raises(ValueError, match=message) as error:
         make()
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("rate", "count"), [(10, 20), (20, 10), (25, 8), (30, 7), (50, 4), (60, 4), (200, 1), (300, 1)]
+)
+def test_any_control_rate_is_a_whole_number_of_physics_steps(rate: int, count: int) -> None:
+    """Physics steps get a little shorter where 5 ms do not divide a control step."""
+    substeps, timestep = substeps_of(1.0 / rate, 0.005)
+    assert substeps == count
+    assert substeps * timestep == pytest.approx(1.0 / rate)
+    assert timestep <= 0.005
+    assert (timestep == 0.005) == (200 % rate == 0), "the very number, for the very bits"
+
+
+def test_a_world_runs_at_lerobots_thirty(capsys: pytest.CaptureFixture[str]) -> None:
+    env = mjxsim.make("reach", engine="c", config=ReachConfig(control_dt=1.0 / 30.0))
+    assert "physics steps of 4.762 ms, for 5 ms do not divide 33.33 ms" in capsys.readouterr().out
+    assert env.engine.model.opt.timestep == pytest.approx(1.0 / 210.0)
+    step = env.jit(lambda s: env.step(s, np.zeros(env.action_size, np.float32))[0])
+    state = step(step(step(env.jit(env.reset)(jax.random.key(0)))))
+    assert float(state.physics.time) == pytest.approx(0.1)

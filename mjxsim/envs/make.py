@@ -1,5 +1,6 @@
 """Building an environment by name, or from parts of your own."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -111,8 +112,7 @@ def compose(
       announce: see `make`.
 
     Raises:
-      ValueError: a randomization that does not fit the scene, or a control_dt that is no multiple
-        of the physics timestep.
+      ValueError: a randomization that does not fit the scene.
       RuntimeError: the engine is not installed.
     """
     config = config.for_robot(spec)
@@ -130,14 +130,13 @@ def compose(
     scene = task_class.scene(config, spec)
     if isinstance(control, ControlConfig) and control.torque:
         controllers.torque_driven(scene, spec)
+    substeps, timestep = substeps_of(config.control_dt, scene.option.timestep)
+    if announce and timestep != scene.option.timestep:
+        whole = f"{1e3 * scene.option.timestep:g} ms do not divide {1e3 * config.control_dt:.4g} ms"
+        print(f"mjxsim: physics steps of {1e3 * timestep:.4g} ms, for {whole}")
+    scene.option.timestep = timestep
     prepare(scene, random.physics, spec)
     model = scene.compile()
-    substeps = round(config.control_dt / model.opt.timestep)
-    if substeps < 1 or not np.isclose(substeps * model.opt.timestep, config.control_dt):
-        raise ValueError(
-            f"control_dt {config.control_dt} s must be a multiple of the physics timestep "
-            f"{model.opt.timestep} s"
-        )
     built = task_class.build(config, spec, model)
     if isinstance(control, ControlConfig):
         controller = controllers.build(control, spec, model, config.control_dt)
@@ -199,3 +198,12 @@ def _layout(task: tasks.AnyTask, engine: Engine) -> dict[str, slice]:
     return {
         n: slice(stop - s.shape[0], stop) for n, s, stop in zip(names, shapes, stops, strict=True)
     }
+
+
+def substeps_of(control_dt: float, longest: float) -> tuple[int, float]:
+    """How many physics steps make a control step, and how long they are [s].
+
+    They are as long as the scene says, `longest`, or as little shorter as divides a control step.
+    """
+    count = max(1, math.ceil(control_dt / longest - 1e-6))
+    return count, longest if math.isclose(count * longest, control_dt) else control_dt / count

@@ -75,10 +75,10 @@ def configure() -> None:
     Nothing that the user has set, in JAX's configuration or environment, is changed. Call it before
     the first JAX computation: later it has no effect on a backend that already runs.
     """
-    # With two threads XLA's own pool can wait for itself after a parallel loop (seen as a hang after
-    # compiling); a few more than there are cores cure it. A loop is cut into as many pieces as there
-    # are threads: twice the cores share it evenly, and many more cost time. XLA counts the cores
-    # that this process may use: in a container fewer than the machine has.
+    # With two threads XLA's own pool can wait for itself after a parallel loop (seen as a hang
+    # after compiling); a few more than there are cores cure it. A loop is cut into as many pieces
+    # as there are threads: twice the cores share it evenly, and many more cost time. XLA counts the
+    # cores that this process may use: in a container fewer than the machine has.
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
     if cores and cores < 8:
         os.environ.setdefault("NPROC", str(max(4, 2 * cores)))

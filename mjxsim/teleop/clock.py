@@ -201,26 +201,7 @@ class _Histogram:
         return 0.0
 
 
-def valid_rate(rate: float, timestep: float) -> None:
-    """Checks that a control step at `rate` [Hz] is a whole number of physics steps [s].
-
-    Raises:
-      ValueError: it is not; the line gives the nearest rates that are.
-    """
+def valid_rate(rate: float) -> None:
+    """Raises ValueError, one line, unless `rate` [Hz] is a positive number."""
     if not (math.isfinite(rate) and rate > 0.0):
         raise ValueError(f"rate must be a positive number of Hz, got {rate}")
-    substeps = 1.0 / (rate * timestep)
-    if substeps >= 1.0 - 1e-6 and abs(substeps - round(substeps)) < 1e-6 * substeps:
-        return
-    below = max(1, math.floor(substeps))
-    near = sorted({1.0 / (below * timestep), 1.0 / ((below + 1) * timestep)})
-    whole = [
-        hz
-        for hz in range(1, math.floor(1.0 / timestep) + 1)
-        if abs(1.0 / (hz * timestep) - round(1.0 / (hz * timestep))) < 1e-9
-    ]
-    raise ValueError(
-        f"a rate of {rate:g} Hz is not a whole number of physics steps of {timestep:g} s: the "
-        f"nearest that are: {', '.join(f'{hz:g}' for hz in near)} Hz; whole ones: "
-        f"{', '.join(map(str, sorted(sorted(whole, key=lambda hz: abs(hz - rate))[:4])))} Hz"
-    )

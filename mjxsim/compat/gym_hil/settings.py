@@ -85,6 +85,12 @@ class Settings:
         for name, seconds in times.items():
             if not positive(seconds):
                 raise ValueError(f"{name} must be a positive number [s], got {seconds!r}")
+        steps = self.control_dt / self.physics_dt
+        if round(steps) < 1 or not math.isclose(steps, round(steps), rel_tol=1e-6):
+            raise ValueError(
+                f"control_dt {self.control_dt} s must be a multiple of the physics timestep "
+                f"physics_dt, {self.physics_dt} s"
+            )
         if self.seed is not None and not (whole(self.seed) and self.seed >= 0):
             raise ValueError(f"seed must be a whole number, not negative, got {self.seed!r}")
         if self.task != "PandaPickCube" and self.random_block_position:
