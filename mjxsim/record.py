@@ -193,7 +193,11 @@ def directory(config: RecordConfig) -> pathlib.Path:
 
 
 def source_of(config: RecordConfig) -> Source:
-    """The environment that is recorded."""
+    """The environment that is recorded.
+
+    Raises:
+      ValueError: its control period gives no whole number of frames per second.
+    """
     task = config.task_config
     if config.fps is not None:
         task = dataclasses.replace(task, control_dt=1.0 / config.fps)

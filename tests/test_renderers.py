@@ -57,9 +57,12 @@ def test_errors_are_one_line() -> None:
     primitive, mesh = scene(), scene(MESH)
     lit = Scene.of(primitive.model, spare_lights=8)
     patterns = Scene.of(primitive.model, patterns=np.ones((2, 8, 8, 3), np.float32))
+    nothing = '<mujoco><worldbody><camera name="front"/></worldbody></mujoco>'
+    empty = Scene.of(mujoco.MjModel.from_xml_string(nothing))
     for name, what, line in (
         ("opengl", primitive, r"unknown renderer 'opengl': .*valid: auto, gl, jax, warp"),
         ("jax", mesh, r"geom 'thing' is a mesh, .*use renderer='gl'"),
+        ("jax", empty, r"there is nothing to draw: the model has no geom in groups 0 to 2"),
         ("gl", lit, r"at most 7 lights and the headlight, and the scene has 9"),
         ("gl", patterns, r"no textures but the model's"),
     ):

@@ -160,7 +160,12 @@ class Scene:
         return all(int(self.model.geom_type[i]) in _SHAPES for i in self._own)
 
     def check_primitive(self) -> None:
-        """Raises ValueError, one line, unless it is `primitive`."""
+        """Raises ValueError, one line, unless it is `primitive` and shows anything at all."""
+        if not len(self.geoms):
+            raise ValueError(
+                f"there is nothing to draw: the model has no geom in groups 0 to {_SHOWN - 1} with "
+                "an alpha above 0"
+            )
         for i in self._own:
             if int(self.model.geom_type[i]) not in _SHAPES:
                 kind = mujoco.mjtGeom(self.model.geom_type[i]).name.removeprefix("mjGEOM_").lower()
