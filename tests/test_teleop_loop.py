@@ -523,9 +523,13 @@ def test_ctrl_c_ends_in_order(
         return began(loop)
 
     monkeypatch.setattr(Loop, "run", run)
-    before = signal.getsignal(signal.SIGINT)
-    assert main(["--device", "scripted", "--headless", "--engine", "c", "--cameras"]) == 130
-    assert signal.getsignal(signal.SIGINT) is before
+    argv = ["--device", "scripted", "--headless", "--engine", "c", "--cameras", "--seconds", "9"]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background
+    try:
+        assert main(argv) == 130
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
     said = capsys.readouterr()
     assert "0 control steps" in said.out and said.err.startswith("interrupted:")
 
