@@ -76,12 +76,13 @@ def configure() -> None:
     the first JAX computation: later it has no effect on a backend that already runs.
     """
     # With two threads XLA's own pool can wait for itself after a parallel loop (seen as a hang
-    # after compiling); a few more than there are cores cure it. A loop is cut into as many pieces
-    # as there are threads: twice the cores share it evenly, and many more cost time. XLA counts the
-    # cores that this process may use: in a container fewer than the machine has.
+    # after compiling); a few more than there are cores cure it. XLA cuts a loop into as many pieces
+    # as there are threads, and sums in them: eight everywhere below eight cores, so that a training
+    # has the same bits on each of these machines. XLA counts the cores that this process may use:
+    # in a container fewer than the machine has.
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
-    if cores and cores < 8:
-        os.environ.setdefault("NPROC", str(max(4, 2 * cores)))
+    if (cores or 1) < 8:
+        os.environ.setdefault("NPROC", "8")
     # TF32 makes policies fail that float32 trains (mujoco_playground, README).
     settings = jax.config.values
     if settings["jax_default_matmul_precision"] is None:
