@@ -100,9 +100,9 @@ def pick(table: jax.Array | np.ndarray, index: jax.Array | np.ndarray) -> jax.Ar
 
 
 def once(values: Tree) -> Tree:
-    """`values`, worked out here and kept.
+    """`values`, which a compiler is not to merge into what is made of them.
 
-    A compiler would rather work them out again for everything that is made of them.
+    XLA keeps to it until it has removed what is common; its fusion on a CPU may still repeat them.
     """
     return jax.lax.optimization_barrier(values)
 
