@@ -214,7 +214,7 @@ def test_lerobots_units_for_evaluation() -> None:
         ({"units": "degrees"}, "unknown units 'degrees': .*valid: lerobot, mjxsim"),
         ({"hidden": ("goal",)}, "needs a camera"),
         ({"settings": '{"treshold": 1}'}, "did you mean 'threshold'"),
-        ({"fps": 30}, "multiple of the physics timestep"),
+        ({"fps": 0}, "fps must be at least 1, got 0"),
     ],
 )
 def test_what_cannot_be_made_is_one_line(wrong: dict, message: str) -> None:

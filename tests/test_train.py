@@ -255,7 +255,7 @@ def test_batch_that_does_not_fit_is_one_line(
         ([*FLAGS, "--engine", "mjxx"], "unknown engine 'mjxx': did you mean 'mjx'?"),
         ([*FLAGS, "--num-env", "3"], "unknown option '--num-env': did you mean '--num-envs'?"),
         ([*FLAGS, "--num-envs", "3", "--ppo.minibatches", "5"], "multiple of minibatches"),
-        ([*FLAGS, "--task-config.control-dt", "0.0333"], "multiple of the physics timestep"),
+        ([*FLAGS, "--task-config.control-dt", "0"], "control_dt must be positive"),
     ],
 )
 def test_mistakes_are_one_line(

@@ -95,6 +95,8 @@ def _env(spec: WorldSpec) -> Env:
         raise ValueError(unknown("units", spec.units, UNITS))
     settings: dict[str, Any] = json.loads(spec.settings)
     if spec.fps is not None:
+        if spec.fps < 1:
+            raise ValueError(f"fps must be at least 1, got {spec.fps}")
         settings.setdefault("control_dt", 1.0 / spec.fps)
     cameras = None
     if spec.cameras:
