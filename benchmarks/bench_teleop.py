@@ -1,11 +1,14 @@
 """A person's loop: when each control step begins, and its cost, while two cameras are recorded.
 
 The clock is the machine's own and nothing is waited for but deadlines, so this is the one benchmark
-that takes as long as what it measures. A machine that does anything else shows it in the worst.
+that takes as long as what it measures, ten minutes for the drift (`-k drift`). A machine that does
+anything else shows it in the worst.
 """
 
 import dataclasses
+import os
 import pathlib
+from typing import Self
 
 import jax
 import numpy as np
@@ -28,41 +31,70 @@ from mjxsim.teleop.session import Rules
 
 HZ = 50.0
 LIMIT = 5.0  # [ms] p99 of the jitter on two cores
+MINUTES = 10.0  # without drift
 
 
-def test_jitter(quick: bool, record: Record, tmp_path: pathlib.Path) -> None:
-    """The script moves to and fro and ends an episode every few seconds; the other lanes hold.
+@dataclasses.dataclass(frozen=True)
+class Sessions:
+    """Sessions of one lane that a script steers to and fro, ending an episode every few seconds.
 
-    On an accelerator the batch is 4,096 lanes. Each repeat is a session of its own.
+    The other lanes hold; on an accelerator there are 4,096 of them.
     """
-    pytest.importorskip("mjxsim.datasets")
-    accelerated = jax.default_backend() != "cpu"
-    lanes = 4096 if accelerated and not quick else 8
-    seconds, repeats = (1.0, 1) if quick else (20.0, 5)
-    size = 16 if quick else 128
-    engine = "auto" if accelerated else "c"
-    asked = TeleopConfig(
-        lanes=lanes, rate=HZ, size=size, engine=engine, device="scripted", headless=True
-    )
-    built = build.worlds(asked, pictures=True)
-    batch = build.lanes(asked, built)
-    draw = drawer(built.seeing)
-    timings: list[Timing] = []
-    for i in range(repeats):
-        recorder = open_recorder(asked, tmp_path / str(i), built)
-        rules = Rules(lanes, "hold", can_record=True)
+
+    asked: TeleopConfig
+    built: build.Worlds
+    batch: Lanes
+
+    @classmethod
+    def build(cls, quick: bool) -> Self:
+        accelerated = jax.default_backend() != "cpu"
+        asked = TeleopConfig(
+            lanes=4096 if accelerated and not quick else 8,
+            rate=HZ,
+            size=16 if quick else 128,
+            engine="auto" if accelerated else "c",
+            device="scripted",
+            headless=True,
+        )
+        built = build.worlds(asked, pictures=True)
+        return cls(asked, built, build.lanes(asked, built))
+
+    @property
+    def what(self) -> str:
+        """In words."""
+        lanes, size = self.asked.lanes, self.asked.size
+        return (
+            f"teleoperation at {HZ:g} Hz of 1 of {lanes} lanes, two {size}x{size} cameras recorded"
+        )
+
+    def run(self, seconds: float, folder: pathlib.Path) -> Timing:
+        """One session, recorded into `folder`."""
+        recorder = open_recorder(self.asked, folder, self.built)
         loop = Loop(
-            batch,
+            self.batch,
             Scripted(_to_and_fro(seconds), 1.0 / HZ),
-            rules,
-            draw=draw,
-            cameras=built.cameras,
+            Rules(self.asked.lanes, "hold", can_record=True),
+            draw=drawer(self.built.seeing),
+            cameras=self.built.cameras,
             recorder=recorder,
             max_steps=round(seconds * HZ),
         )
-        timings.append(loop.run().timing)
+        timing = loop.run().timing
         recorder.close()
-    what = f"teleoperation at {HZ:g} Hz of 1 of {lanes} lanes, two {size}x{size} cameras recorded"
+        return timing
+
+
+@pytest.fixture(scope="module")
+def sessions(quick: bool) -> Sessions:
+    pytest.importorskip("mjxsim.datasets")
+    return Sessions.build(quick)
+
+
+def test_jitter(sessions: Sessions, quick: bool, record: Record, tmp_path: pathlib.Path) -> None:
+    """Each repeat is a session of its own."""
+    seconds, repeats = (1.0, 1) if quick else (20.0, 5)
+    timings = [sessions.run(seconds, tmp_path / str(i)) for i in range(repeats)]
+    lanes, what = sessions.asked.lanes, sessions.what
     for name, values in (
         ("p50", [t.jitter_p50 for t in timings]),
         ("p99", [t.jitter_p99 for t in timings]),
@@ -79,6 +111,24 @@ def test_jitter(quick: bool, record: Record, tmp_path: pathlib.Path) -> None:
         )
     share = Sample(tuple(t.share for t in timings))
     record(Entry(f"teleop/rate/{lanes}", f"{what}: share of the rate held", "times", share))
+
+
+def test_no_drift(sessions: Sessions, quick: bool, record: Record, tmp_path: pathlib.Path) -> None:
+    """Ten minutes in one piece: where the clock ends, and what memory they have taken."""
+    minutes = 1.0 / 60.0 if quick else MINUTES
+    sessions.run(1.0, tmp_path / "first")  # compiles, and opens what is opened once
+    before = _memory()
+    timing = sessions.run(60.0 * minutes, tmp_path / "long")
+    what = f"{sessions.what}, {minutes:.3g} minutes in one piece"
+    name = f"teleop/{minutes:.3g}-minutes"
+    drift = Sample((1e3 * timing.drift,))
+    p99 = Sample((1e3 * timing.jitter_p99,))
+    late = Sample((float(timing.late),))
+    grown = Sample((_memory() - before,))
+    record(Entry(f"{name}/drift", f"{what}: drift", "ms", drift, limit=1e3 / HZ))
+    record(Entry(f"{name}/jitter-p99", f"{what}: p99 lateness of a step", "ms", p99, limit=LIMIT))
+    record(Entry(f"{name}/late", f"{what}: steps more than 2 ms late", "steps", late))
+    record(Entry(f"{name}/memory", f"{what}: memory grown", "MiB", grown))
 
 
 def test_where_the_time_goes(quick: bool, record: Record) -> None:
@@ -114,6 +164,12 @@ def test_where_the_time_goes(quick: bool, record: Record) -> None:
     ):
         per = Sample(tuple(1e3 / v for v in rate(run, work=times, repeats=repeats).values))
         record(Entry(f"teleop/{name}", what, "ms", per))
+
+
+def _memory() -> float:
+    """MiB that this process holds now; of Linux."""
+    pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def _to_and_fro(seconds: float) -> list[tuple[float, Command]]:
