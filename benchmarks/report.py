@@ -43,28 +43,39 @@ def machines(files: Iterable[pathlib.Path]) -> str:
 
 
 def runs(files: Sequence[pathlib.Path]) -> str:
-    """One row per training run, from its result.json."""
-    rows = []
+    """One row per configuration, engine and machine, from the result.json of its seeds.
+
+    Of several seeds the row has the one in the middle by success, and the least and the greatest.
+    """
+    groups: dict[tuple, list[Json]] = {}
     for file in sorted(files):
         r = json.loads(file.read_text("utf-8"))
+        machine = _title(r["hardware"], "" if r["hardware"]["backend"] == "cpu" else r["device"])
+        name = f"{r['task']}/{r['robot']}"
+        group = (name, _learner(r), r["engine"], machine, f"{r['env_steps'] / 1e6:.2f} M")
+        groups.setdefault(group, []).append(r)
+    rows = []
+    for (name, learner, engine, machine, steps), results in groups.items():
+        results.sort(key=lambda r: r["success_rate"])
+        r, worst, best = results[(len(results) - 1) // 2], results[0], results[-1]
         low, high = r["success_ci95"]
+        seeds = ", ".join(str(seed) for seed in sorted(x["seed"] for x in results))
+        if len(results) > 1:
+            seeds += f": {worst['success_rate']:.3f} to {best['success_rate']:.3f}"
         rows.append(
             (
-                f"{r['task']}/{r['robot']}",
-                _learner(r),
-                r["engine"],
-                _title(r["hardware"], "" if r["hardware"]["backend"] == "cpu" else r["device"]),
+                *(name, learner, engine, machine),
                 f"{r['success_rate']:.3f} [{low:.3f}, {high:.3f}]",
                 str(r["episodes"]),
-                f"{r['env_steps'] / 1e6:.2f} M",
+                steps,
                 f"{r['wall_clock_s'] / 60:.1f} min",
                 f"{r['compile_s']:.0f} s",
-                str(r["seed"]),
+                seeds,
             )
         )
     head = (
         "task", "learner", "engine", "machine", "success, 95 % interval", "episodes", "env steps",
-        "wall clock", "of it compiling", "seed",
+        "wall clock", "of it compiling", "seeds",
     )  # fmt: skip
     return _table(head, rows)
 

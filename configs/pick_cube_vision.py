@@ -55,7 +55,8 @@ config = TrainConfig(
             post_processing=PostProcessing(exposure=Range(-0.3, 0.3), noise_std=Range(0.0, 0.02)),
         ),
     ),
-    ppo=PPOConfig(epochs=2),
+    # The README's figures are from before the default bound_coefficient was what it is.
+    ppo=PPOConfig(epochs=2, bound_coefficient=0.0),
     num_envs=256,
     total_steps=1_000_000,
 )

@@ -11,9 +11,7 @@ config = TrainConfig(
     task_config=StackCubesConfig(),
     control=ControlConfig(mode="ee_delta_yaw"),
     # As for the Panda: letting go must stay worth trying.
-    ppo=PPOConfig(
-        discount=0.97, gae_lambda=0.95, entropy_coefficient=0.003, bound_coefficient=0.01
-    ),
+    ppo=PPOConfig(discount=0.97, gae_lambda=0.95, entropy_coefficient=0.003),
     num_envs=256,
     total_steps=5_000_000,
 )

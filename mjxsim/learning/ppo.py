@@ -39,8 +39,9 @@ class PPOConfig:
     value_coefficient: float = 0.5
     entropy_coefficient: float = 0.0
     # Pulls means of actions back that lie beyond [-1, 1] (bounds_loss_coef of rl_games): where they
-    # are cut anyway nothing else does, and an entry far outside explores no more.
-    bound_coefficient: float = 0.0
+    # are cut anyway nothing else does, and an entry far outside explores no more. Without it some
+    # seeds of pick_cube press a grasped cube on the table for ever.
+    bound_coefficient: float = 0.01
     max_grad_norm: float = 0.5
     hidden: tuple[int, ...] = (128, 128)
     initial_log_std: float = -0.5
