@@ -23,7 +23,7 @@ from mjxsim import datasets, runs
 from mjxsim.config import ConfigError
 from mjxsim.control import ControlConfig
 from mjxsim.datasets import DatasetError, Source, VideoConfig, Writer, features_of
-from mjxsim.datasets.collect import Collected, Keep, collect
+from mjxsim.datasets.collect import Collected, Keep, collect, round_bytes
 from mjxsim.datasets.source import whole_fps
 from mjxsim.datasets.writer import LeRobot
 from mjxsim.envs import CameraConfig, Env, Policy, expert_policy
@@ -34,6 +34,7 @@ from mjxsim.tasks import registry as tasks
 
 PROG = "python -m mjxsim.record"
 EXPERT = "expert"
+LARGE_ROUND = 1e9  # [bytes] of pictures, from which on they are worth a word
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,6 +137,11 @@ def run(config: RecordConfig, *, say: Callable[[str], None] = _say) -> Collected
     source = source_of(config)
     env = source.make(announce=True)
     source = source.resolved(env)
+    if (held := round_bytes(env, config.lanes)) > LARGE_ROUND:
+        say(
+            f"memory: up to {held / 1e9:.1f} GB of pictures until a round of {config.lanes} "
+            "episodes is written; fewer --lanes take less"
+        )
     root, features, fps = directory(config), features_of(env), source.fps
     policy = _policy(config, env)
     if config.resume:

@@ -18,6 +18,7 @@ import pytest
 from mjxsim import config as configs
 from mjxsim import record, replay
 from mjxsim.datasets import Dataset, Programs, Source
+from mjxsim.datasets.collect import round_bytes
 from mjxsim.datasets.info import SOURCE, START
 from mjxsim.datasets.playback import replay as play
 from mjxsim.envs import Env
@@ -189,18 +190,26 @@ def test_resuming_draws_other_starts(
     assert len(Dataset.open(root).episodes) == 4
 
 
-def test_cameras_are_recorded(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_cameras_are_recorded(
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     root = tmp_path / "seen"
+    monkeypatch.setattr(record, "LARGE_ROUND", 1e5)  # 2 worlds x 6 steps x 64 x 64 x 3 are more
     cameras = ("--cameras.names", "front", "--cameras.height", "64", "--cameras.renderer", "gl")
     words = (*cameras, "--task-config.episode-seconds", "0.3", "--keep", "all")
     if run("--episodes", "2", "--lanes", "2", "--output-dir", str(root), *words):
         pytest.skip(f"nothing here can draw: {capsys.readouterr().err}")
+    assert "memory: up to 0.0 GB of pictures until a round of 2 episodes" in capsys.readouterr().out
     dataset = Dataset.open(root)
     f = dataset.frames(0)
     pictures = f["observation.images.front"]
     assert pictures.shape == (6, 64, 64, 3)
     assert pictures.std() > 10.0, "something is drawn"
     assert replay.main([str(root)]) == 0
+    assert dataset.source is not None
+    assert round_bytes(dataset.source.make(), 2) == 2 * 6 * 64 * 64 * 3
 
 
 def test_policies_are_recorded(

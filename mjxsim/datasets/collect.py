@@ -90,6 +90,15 @@ def collect(
     return Collected(kept, frames, tried, succeeded, time.monotonic() - began, compiling)
 
 
+def round_bytes(env: Env, lanes: int) -> int:
+    """What the pictures of a round of `collect` take at most until they are written [bytes]."""
+    if env.eyes is None:
+        return 0
+    cameras = env.eyes.config
+    pixels = len(cameras.names) * cameras.height * cameras.width
+    return lanes * env.task.config.episode_steps * pixels * 3
+
+
 @dataclasses.dataclass(frozen=True)
 class _Played:
     """A round of episodes."""
