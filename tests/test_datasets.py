@@ -29,6 +29,8 @@ from mjxsim.datasets import (
     observed,
     video,
 )
+from mjxsim.datasets import info as infos
+from mjxsim.datasets import stats as statistics
 from mjxsim.datasets import store as stores
 from mjxsim.datasets import writer as writers
 from mjxsim.envs import CameraConfig
@@ -234,6 +236,7 @@ def test_kill_between_any_two_files(
     left = recordings.left_by_kills(root, tmp_path, monkeypatch)
     assert_episodes(root, (4, 3, 5))
     assert len(left) == 5, "a video, statistics, episodes, frames, info; no task is new"
+    fresh = recordings.record(tmp_path / "fresh", (4, 3, 6))
     for killed in left:
         assert_episodes(killed, (4, 3))
         with recordings.resume(killed) as writer:
@@ -242,6 +245,16 @@ def test_kill_between_any_two_files(
         # LeRobot reads whole folders, so nothing of the lost episode may be left in them.
         data = [pq.read_table(p) for p in (killed / "data").rglob("*.parquet")]
         assert sum(t.num_rows for t in data) == 4 + 3 + 6
+        assert_same_statistics(killed, fresh)
+
+
+def assert_same_statistics(a: pathlib.Path, b: pathlib.Path) -> None:
+    ours, theirs = (statistics.read(infos.read(root)) for root in (a, b))
+    assert ours.keys() == theirs.keys()
+    for name, of in ours.items():
+        for statistic, value in of.items():
+            close = pytest.approx(theirs[name][statistic], rel=1e-9, abs=1e-9)
+            assert value == close, f"{name}.{statistic}"
 
 
 def test_full_disk_stops_with_a_line(tmp_path: pathlib.Path) -> None:

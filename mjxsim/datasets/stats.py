@@ -5,12 +5,15 @@ exact and take no memory.
 """
 
 import json
+import pathlib
 from collections.abc import Mapping
 
 import numpy as np
+import pyarrow as pa
 
 from mjxsim.datasets import info as infos
 from mjxsim.datasets.errors import wrong
+from mjxsim.datasets.features import Feature
 from mjxsim.datasets.info import Info
 
 QUANTILES = {"q01": 0.01, "q10": 0.10, "q50": 0.50, "q90": 0.90, "q99": 0.99}
@@ -87,6 +90,24 @@ def _merged(a: Stats, b: Stats) -> Stats:
     }
 
 
+def of_episodes(info: Info, path: pathlib.Path, rows: pa.Table) -> list[dict[str, Stats]]:
+    """Of each episode, from its row of meta/episodes (the file at `path`). Raises DatasetError."""
+    columns: dict[tuple[str, str], list[np.ndarray]] = {}
+    for name, feature in info.features.items():
+        for statistic in STATISTICS if feature.dtype != "string" else ():
+            field = f"stats/{name}/{statistic}"
+            try:
+                values = rows.column(field).to_pylist()
+                columns[name, statistic] = [_shaped(v, statistic, feature) for v in values]
+            except (KeyError, TypeError, ValueError, OverflowError) as error:
+                raise wrong(path, "missing, or not of this feature's shape", field) from error
+    names = dict.fromkeys(name for name, _ in columns)
+    return [
+        {n: {s: columns[n, s][row] for s in STATISTICS} for n in names}
+        for row in range(rows.num_rows)
+    ]
+
+
 def to_text(stats: Mapping[str, Stats]) -> str:
     """As meta/stats.json has them."""
     values = {n: {s: v.tolist() for s, v in of.items()} for n, of in stats.items()}
@@ -102,13 +123,18 @@ def read(info: Info) -> dict[str, Stats]:
             continue
         found[name] = {}
         for statistic in STATISTICS:
-            counted = statistic == "count"
-            shape = (1,) if counted else (3, 1, 1) if feature.is_video else feature.shape
             try:
-                value = np.array(raw[name][statistic])
-                value = value.astype(np.int64 if counted else np.float64).reshape(shape)
+                found[name][statistic] = _shaped(raw[name][statistic], statistic, feature)
             except (KeyError, TypeError, ValueError, OverflowError) as error:
-                text = f"missing, or no numbers of shape {shape}"
+                text = f"missing, or no numbers of shape {_shape(statistic, feature)}"
                 raise wrong(path, text, f"{name}.{statistic}") from error
-            found[name][statistic] = value
     return found
+
+
+def _shape(statistic: str, feature: Feature) -> tuple[int, ...]:
+    return (1,) if statistic == "count" else (3, 1, 1) if feature.is_video else feature.shape
+
+
+def _shaped(value: object, statistic: str, feature: Feature) -> np.ndarray:
+    kind = np.int64 if statistic == "count" else np.float64
+    return np.array(value).astype(kind).reshape(_shape(statistic, feature))

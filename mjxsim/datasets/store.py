@@ -121,8 +121,17 @@ class Store:
         self.stats = statistics.read(self.info)
         _drop_rows(root / "meta" / "episodes", total)
         _drop_rows(root / "data", total)
+        # Statistics come into place before the episode that they count, which a kill may lose.
+        stale = any(
+            self.stats[n]["count"] != self.info.total_frames
+            for n, f in self.info.columns.items()
+            if f.dtype != "string"
+        )
+        kept: dict[str, Stats] = {}
         for path in sorted((root / "meta" / "episodes").glob("*/*.parquet")):
             table = tables.read(path)
+            for own in statistics.of_episodes(self.info, path, table) if stale else ():
+                kept = statistics.merged(kept, own)
 
             def last(name: str, path: pathlib.Path = path, table: pa.Table = table) -> Place:
                 chunk = tables.integers(path, table, f"{name}/chunk_index")
@@ -133,6 +142,7 @@ class Store:
             self._episodes_place = max(self._episodes_place, last("meta/episodes"))
             for key, place in self._video_places.items():
                 self._video_places[key] = max(place, last(f"videos/{key}"))
+        self.stats = kept if stale else self.stats
 
     def commit(self, episodes: Sequence[Recorded]) -> None:
         """Adds episodes, all or none of them.
