@@ -50,3 +50,20 @@ def test_derived_constants_are_mj_setconst_s(
             got[field], getattr(changed, field), rtol=1e-4, atol=1e-7, err_msg=field
         )
         assert (np.asarray(got[field]) >= 0).all(), field
+
+
+def test_other_joints_are_other_inertias(model: mujoco.MjModel, completed: Complete) -> None:
+    """An axle a centimetre off, and tilted."""
+    changed = copy.copy(model)
+    arm = slice(0, 7)
+    changed.jnt_pos[arm] += (0.01, -0.005, 0.0)
+    changed.jnt_axis[arm] += (0.1, 0.05, 0.0)
+    changed.jnt_axis[arm] /= np.linalg.norm(changed.jnt_axis[arm], axis=1, keepdims=True)
+    fields = ("jnt_pos", "jnt_axis")
+    got = completed({f: np.asarray(getattr(changed, f), np.float32) for f in fields})
+    mujoco.mj_setConst(changed, mujoco.MjData(changed))
+    for field in DERIVED:
+        np.testing.assert_allclose(
+            got[field], getattr(changed, field), rtol=1e-4, atol=1e-7, err_msg=field
+        )
+    assert np.abs(changed.dof_M0[arm] / model.dof_M0[arm] - 1.0).max() > 0.01

@@ -236,3 +236,6 @@ def test_one_frequency_is_for_both_dictionaries():
     with pytest.raises(ValueError, match="frequency") as caught:
         RandomizationConfig.from_dict(None, None, "sometimes")
     assert "\n" not in str(caught.value)
+    for given in ({"physics": 5}, {"visual": ["textures"]}):
+        with pytest.raises(ValueError, match="must be a dictionary, got"):
+            RandomizationConfig.from_dict(**given)

@@ -26,6 +26,8 @@ _INERTIAL = frozenset(
         "body_iquat",
         "body_pos",
         "body_quat",
+        "jnt_pos",
+        "jnt_axis",
         "dof_armature",
         "actuator_gear",
     }
@@ -51,7 +53,7 @@ def complete(model: mjx.Model, overrides: Overrides) -> dict[str, jax.Array]:
       overrides: field -> value, each of the field's own shape; unbatched.
 
     Returns:
-      The same dict and, where masses, inertias, frames or armatures are among the fields,
+      The same dict and, where masses, inertias, frames, joints or armatures are among the fields,
       body_subtreemass, dof_M0, dof_invweight0, body_invweight0, tendon_invweight0 and
       actuator_acc0 as `mj_setConst` (engine_setconst.c) defines them; where geom_size is,
       geom_rbound of the primitive shapes (their inertia is the caller's to give).

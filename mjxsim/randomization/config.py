@@ -83,6 +83,9 @@ class RandomizationConfig:
         Raises:
           ValueError: one line, for a key that does not exist or a value that cannot be.
         """
+        for name, data in (("physics", physics), ("visual", visual)):
+            if data is not None and not isinstance(data, Mapping):
+                raise ValueError(f"{name} must be a dictionary, got {data!r}")
         said = from_dict(physics or {}, None if physics and FREQUENCY in physics else frequency)
         delayed = ActuationRandomization(delay=said.actuator_delay, frequency=said.frequency)
         looks = visual_randomization(visual or {})
