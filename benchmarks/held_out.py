@@ -5,8 +5,8 @@
     python -m benchmarks.held_out runs/plain runs/varied
 
 Every run plays the same fresh episodes in each kind of world: as the model says, in the ranges of
-the run that is given last, and in ranges beyond them, of physics, of looks and of both. The table
-goes into the README, and the numbers into benchmarks/results/held_out.
+the run that is given last, and in ranges that lie beyond them or reach further, of physics, of
+looks and of both. The table goes into the README, and the numbers into benchmarks/results/held_out.
 """
 
 import argparse

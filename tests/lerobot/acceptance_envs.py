@@ -227,7 +227,11 @@ def device(work: pathlib.Path, options: argparse.Namespace) -> str:
     arm = make_robot_from_config(
         SimSO101Config(id="device", task="reach", views=[], pacing="frames", calibration_dir=work)
     )
+    said, sys.argv = sys.argv, [*sys.argv, "--dataset.fps=10"]
+    assert SimDeviceConfig().fps == 10.0, "as fast as the recorder asks"
+    sys.argv = said
     teleop = make_teleoperator_from_config(SimDeviceConfig())
+    assert teleop.config.fps == 30.0
     arm.connect()
     teleop.connect()
 

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from lerobot.configs import parser
 from lerobot.teleoperators.config import TeleoperatorConfig
 
-_EPISODE_S, _RESET_S, _FPS = 60.0, 60.0, 30.0  # lerobot-record's defaults
+from mjxsim.compat.lerobot.command_line import FPS, flag
+
+_EPISODE_S, _RESET_S = 60.0, 60.0  # lerobot-record's defaults
 
 
 @TeleoperatorConfig.register_subclass("mjxsim_expert")
@@ -32,13 +33,8 @@ class SimExpertConfig(TeleoperatorConfig):
     def __post_init__(self) -> None:
         """Takes from the command line what is None."""
         if self.episode_time_s is None:
-            self.episode_time_s = _flag("dataset.episode_time_s", _EPISODE_S)
+            self.episode_time_s = flag("dataset.episode_time_s", _EPISODE_S)
         if self.reset_time_s is None:
-            self.reset_time_s = _flag("dataset.reset_time_s", _RESET_S)
+            self.reset_time_s = flag("dataset.reset_time_s", _RESET_S)
         if self.fps is None:
-            self.fps = _flag("dataset.fps", _FPS)
-
-
-def _flag(name: str, default: float) -> float:
-    said = parser.parse_arg(name)
-    return default if said is None else float(said)
+            self.fps = flag("dataset.fps", FPS)

@@ -9,6 +9,7 @@ from lerobot.teleoperators.utils import TeleopEvents
 
 from mjxsim.compat.lerobot import arms
 from mjxsim.compat.lerobot.cell import Cell
+from mjxsim.compat.lerobot.command_line import FPS
 from mjxsim.compat.lerobot.config_device import SimDeviceConfig
 from mjxsim.compat.lerobot.guide import Guide
 from mjxsim.robots.lerobot import JOINTS, to_features
@@ -61,7 +62,7 @@ class SimDevice(Teleoperator):
         """
         del calibrate
         self._cell = arms.find(self.config.robot_id).cell
-        self._guide = Guide(self._cell.arm, self.config.fps)
+        self._guide = Guide(self._cell.arm, self.config.fps or FPS)
         self._guide.move(self._cell.state, np.zeros(7))  # compiled before anybody waits for it
         self._guide.restart()
         self._device = make_device(self.config.device)

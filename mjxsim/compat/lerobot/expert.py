@@ -8,6 +8,7 @@ from lerobot.teleoperators.utils import TeleopEvents
 
 from mjxsim.compat.lerobot import arms
 from mjxsim.compat.lerobot.cell import Cell
+from mjxsim.compat.lerobot.command_line import FPS
 from mjxsim.compat.lerobot.config_expert import SimExpertConfig
 from mjxsim.compat.lerobot.guide import Guide
 from mjxsim.compat.lerobot.rounds import Rounds
@@ -51,7 +52,7 @@ class SimExpert(Teleoperator):
         """
         del calibrate
         self._cell = arms.find(self.config.robot_id).cell
-        self._guide = Guide(self._cell.arm, self.config.fps or 30.0)
+        self._guide = Guide(self._cell.arm, self.config.fps or FPS)
         self._guide.expert(self._cell.state)  # compiled before anybody waits for it
         self._guide.restart()
 
