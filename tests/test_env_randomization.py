@@ -20,6 +20,7 @@ from mjxsim.control import ControlConfig
 from mjxsim.envs import Env, State, Transition
 from mjxsim.envs.gym_env import GymEnv
 from mjxsim.learning import checkpoint
+from mjxsim.learning.ppo import PPO, PPOConfig
 from mjxsim.physics import Model
 from mjxsim.randomization.actuation import ActuationRandomization, Actuators
 from mjxsim.randomization.config import RandomizationConfig
@@ -352,6 +353,16 @@ def test_schedule_goes_on_through_episodes(
     expected = np.r_[[0.25] * STEPS, [0.625] * STEPS, [1.0] * 12]
     np.testing.assert_allclose(widths, np.tile(expected[:, None], (1, 4)), atol=1e-6)
     assert states[-1].progress.steps.tolist() == [32] * 4
+
+
+def test_a_training_tells_how_wide_ranges_are(
+    everything: tuple[Running, list[State], Transition, np.ndarray],
+) -> None:
+    running, *_ = everything
+    config = PPOConfig(unroll_length=2, minibatches=2, epochs=1, hidden=(16,))
+    ppo = PPO(running.env, config, num_envs=4, total_steps=64)
+    _, metrics = jax.eval_shape(ppo.update, jax.eval_shape(ppo.init, jax.random.key(0)))
+    assert metrics["randomization_width"].shape == ()
 
 
 def test_a_session_draw_opens_with_the_schedule(

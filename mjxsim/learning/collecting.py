@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from mjxsim.envs import Env, State, Transition, step_autoreset
 from mjxsim.learning.mesh import Shards
 
+WIDTH = "randomization_width"  # how wide a schedule has opened ranges, 0 to 1
 _FAULTS = ("diverged", "invalid_action", "contact_overflow", "constraint_overflow")
 
 # A device's worlds and standard normal noise (n, action_size) for them -> actions, and anything
@@ -57,7 +58,8 @@ def collect(
 
     Returns:
       The worlds afterwards; transitions, and what `decide` kept, time first; and metrics over all
-      devices, float32 (): those that `Algorithm` names, and the mean `reward`.
+      devices, float32 (): those that `Algorithm` names, the mean `reward`, and with a schedule
+      the mean `randomization_width`.
     """
 
     def step(running: Running, key: jax.Array) -> tuple[Running, tuple[Transition, Any, Any]]:
@@ -83,4 +85,6 @@ def collect(
         "reward": shards.mean(transitions.reward.mean()),
         **{name: total(transitions.metrics[name].sum()) for name in _FAULTS},
     }
+    if WIDTH in transitions.metrics:  # a curriculum, which a person wants to follow
+        metrics[WIDTH] = shards.mean(transitions.metrics[WIDTH].mean())
     return running, transitions, kept, metrics
