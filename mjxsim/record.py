@@ -143,6 +143,7 @@ def run(config: RecordConfig, *, say: Callable[[str], None] = _say) -> Collected
             "episodes is written; fewer --lanes take less"
         )
     root, features, fps = directory(config), features_of(env), source.fps
+    made_here = not root.exists()  # else there may be something of the person's in it
     policy = _policy(config, env)
     if config.resume:
         writer = Writer.resume(
@@ -180,7 +181,7 @@ def run(config: RecordConfig, *, say: Callable[[str], None] = _say) -> Collected
                 say=say,
             )
     finally:
-        if not writer.committed:  # so that nothing is in the way of the next attempt
+        if made_here and not writer.committed:  # so that nothing is in the way of the next attempt
             shutil.rmtree(root)
     share = done.succeeded / done.tried
     say(

@@ -33,6 +33,7 @@ from mjxsim.teleop.frame import Frame, Sink, Status
 
 PROG = "python -m mjxsim.view"
 Viewer = Literal["auto", "mujoco", "web", "png"]
+_MANY = sys.maxsize // 2  # steps; more can be asked for, but not counted
 _BEHIND = 0.5  # [s] after which lost time is let go rather than caught up
 
 
@@ -61,8 +62,8 @@ class ViewConfig:
         configs.check_seed("seed", self.seed)
         if not (math.isfinite(self.speed) and self.speed > 0.0):
             raise ValueError(f"speed must be positive, got {self.speed}")
-        if self.seconds is not None and not self.seconds >= 0.0:
-            raise ValueError(f"seconds must not be negative, got {self.seconds}")
+        if self.seconds is not None and not (math.isfinite(self.seconds) and self.seconds >= 0.0):
+            raise ValueError(f"seconds must be finite and not negative, got {self.seconds}")
         if min(self.height, self.width) < 1:
             raise ValueError(f"height and width must be positive, got {self.height}, {self.width}")
         if (self.viewer == "png") != (self.output is not None):
@@ -233,7 +234,7 @@ def _player(config: ViewConfig) -> tuple[Env, _Act]:
 
 
 def _steps(env: Env, seconds: float) -> int:
-    return round(seconds / env.task.config.control_dt)
+    return round(min(seconds / env.task.config.control_dt, _MANY))
 
 
 _Moment = tuple[State, tuple[np.ndarray, float]]  # what an action led to, the action, the reward

@@ -17,7 +17,7 @@ import pytest
 
 from mjxsim import config as configs
 from mjxsim import record, replay
-from mjxsim.datasets import Dataset, Programs, Source
+from mjxsim.datasets import Dataset, Programs, Source, Writer, features_of
 from mjxsim.datasets.collect import round_bytes
 from mjxsim.datasets.info import SOURCE, START
 from mjxsim.datasets.playback import replay as play
@@ -277,6 +277,37 @@ def test_mistakes(
     assert message in said
     assert len(said.splitlines()) == 1
     assert not list(tmp_path.glob("data/*")), "nothing is left in the way of the next attempt"
+
+
+@pytest.mark.parametrize("before", ["nothing", "an empty directory", "an empty dataset"])
+def test_only_a_directory_made_here_is_removed(
+    before: str,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Where nothing was recorded; with --resume too, what a person keeps beside it stays."""
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(record, "collect", interrupted)
+    root, words = tmp_path / "d", list[str]()
+    if before == "an empty directory":
+        root.mkdir()
+    if before == "an empty dataset":
+        words = ["--resume"]
+        config = record.parse([*OPTIONS, "--output-dir", str(root)])
+        source = record.source_of(config)
+        features = features_of(source.make())
+        Writer.create(root, features, fps=20, robot_type="panda", source=source).close()
+        (root / "NOTES.md").write_text("mine", "utf-8")
+    assert run("--output-dir", str(root), *words) == 130
+    assert capsys.readouterr().err.startswith("interrupted: ")
+    assert root.exists() == (before != "nothing")
+    if words:
+        assert (root / "NOTES.md").read_text("utf-8") == "mine"
+        assert not Dataset.open(root).episodes
 
 
 def test_replay_mistakes(recorded: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -188,7 +188,7 @@ class Pad:
         self._index: int | None = None
 
     def plug(self) -> None:
-        game_controller, axes, buttons = 1, 6, 15  # SDL_JOYSTICK_TYPE_GAMECONTROLLER
+        game_controller, axes, buttons = 1, 6, 21  # SDL_JOYSTICK_TYPE_GAMECONTROLLER
         self._index = self._sdl.SDL_JoystickAttachVirtual(game_controller, axes, buttons, 0)
         assert self._index >= 0
         self._sdl.SDL_JoystickOpen.restype = ctypes.c_void_p
@@ -266,6 +266,27 @@ def test_gamepad_buttons_are_gym_hil_s(pad: Pad) -> None:
     device.close()
 
 
+def test_gamepad_buttons_that_few_have(pad: Pad) -> None:
+    """SDL's buttons 15 to 20 have names too; what a newer SDL may number is not heard."""
+    pad.plug()
+    device = make_device("gamepad", keymap={"success": "misc1", "failure": "paddle4"})
+    events: list[Event] = []
+    for button in range(15, 20):  # a virtual one has no touchpad
+        for pressed in (True, False):
+            pad.button(button, pressed)
+            for _ in range(3):
+                events += device.poll().events
+    assert events == [Event.SUCCESS, Event.FAILURE]
+    instance = pygame._sdl2.controller.Controller(0).as_joystick().get_instance_id()
+    for button in (20, 21):
+        for kind in (pygame.CONTROLLERBUTTONDOWN, pygame.CONTROLLERBUTTONUP):
+            pygame.event.post(pygame.event.Event(kind, button=button, instance_id=instance))
+    axis = {"axis": 6, "value": 32767, "instance_id": instance}
+    pygame.event.post(pygame.event.Event(pygame.CONTROLLERAXISMOTION, axis))
+    assert device.poll() == Command(intervene=False)
+    device.close()
+
+
 def test_gamepad_is_unplugged_and_comes_back(pad: Pad) -> None:
     device = make_device("gamepad")
     assert "plug one in" in device.messages()[0]
@@ -290,6 +311,26 @@ def test_gamepad_is_unplugged_and_comes_back(pad: Pad) -> None:
 def test_gamepad_key_map() -> None:
     with pytest.raises(ValueError, match="did you mean 'rightshoulder'"):
         make_device("gamepad", keymap={"intervene": "rightsholder"})
+
+
+def test_a_gamepad_s_missing_display_is_nobody_s_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A keyboard beside a gamepad without a window still wants a display, or says so."""
+    if sys.platform != "linux":
+        pytest.skip("only there a display is named in the environment")
+    pygame.display.quit()
+    for name in ("SDL_VIDEODRIVER", "DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    device = make_device("gamepad")
+    assert "SDL_VIDEODRIVER" not in os.environ
+    with pytest.raises(DeviceError, match="neither DISPLAY nor WAYLAND_DISPLAY is set"):
+        make_device("keyboard")
+    assert device.poll().moves is False
+    monkeypatch.setenv("DISPLAY", ":4711")
+    with pytest.raises(DeviceError, match="DISPLAY=:4711 cannot be opened"):
+        make_device("keyboard")
+    assert device.poll().moves is False, "the gamepad goes on"
+    device.close()
+    pygame.display.quit()
 
 
 # SpaceMouse: a fake HID device behind the real pyspacemouse.

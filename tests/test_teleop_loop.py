@@ -7,6 +7,7 @@ import pathlib
 import re
 import signal
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 
 import av
@@ -16,9 +17,14 @@ import numpy as np
 import pytest
 
 import mjxsim
-from mjxsim.config import flags_of
+from mjxsim.config import TrainConfig, flags_of, to_json
 from mjxsim.datasets import Dataset
+from mjxsim.datasets.store import Recorded, Store
 from mjxsim.envs import CameraConfig, Env
+from mjxsim.learning import checkpoint
+from mjxsim.learning.ppo import PPOConfig, make_actor
+from mjxsim.runs.load import identity
+from mjxsim.tasks.reach import ReachConfig
 from mjxsim.teleop import mapping
 from mjxsim.teleop.__main__ import main, parse
 from mjxsim.teleop.build import observation_names
@@ -30,7 +36,7 @@ from mjxsim.teleop.eyes import drawer
 from mjxsim.teleop.frame import Frame
 from mjxsim.teleop.lanes import Lanes, Seen
 from mjxsim.teleop.loop import Loop, Report
-from mjxsim.teleop.recording import EXTRAS
+from mjxsim.teleop.recording import EXTRAS, INTERVENTION
 from mjxsim.teleop.session import Rules
 
 # Eight, for code is vectorized by eight: what is rounded differently then must not matter.
@@ -511,6 +517,100 @@ def test_the_codec_is_that_of_the_flag_or_of_the_dataset(tmp_path: pathlib.Path)
     for file in files:
         with av.open(str(file)) as container:
             assert container.streams.video[0].codec_context.name == "h264"
+
+
+@pytest.fixture
+def moving(tmp_path: pathlib.Path) -> list[str]:
+    """A recording from the command line of what moves at once, in episodes of 0.4 s."""
+    script = tmp_path / "script.json"
+    script.write_text(json.dumps([{"at": 0.1, "linear": [0, 0, 1]}]), "utf-8")
+    argv = ["--device", "scripted", "--headless", "--engine", "c", "--script", str(script)]
+    where = ["--output-dir", str(tmp_path / "data"), "--episode-seconds", "0.4", "--cameras"]
+    return [*argv, *where]
+
+
+@pytest.mark.parametrize(
+    ("room", "late"), [(0, True), (1, False)], ids=["at the end", "while it runs"]
+)
+def test_a_writer_that_fails(
+    room: int,
+    late: bool,
+    moving: list[str],
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The person goes on, time is accounted for, and what was written before is complete."""
+    began, commit = Loop.run, Store.commit
+    ended, committed = threading.Event(), list[int]()
+
+    def run(loop: Loop) -> Report:
+        report = began(loop)
+        assert not late or report.error is None
+        ended.set()
+        return report
+
+    def full(store: Store, ready: Sequence[Recorded]) -> None:
+        if len(committed) == room:
+            if late:  # as closing finds out
+                ended.wait()
+            raise OSError(28, "No space left on device")
+        commit(store, ready)
+        committed.append(len(ready))
+
+    monkeypatch.setattr(Loop, "run", run)
+    monkeypatch.setattr(Store, "commit", full)
+    assert main([*moving, "--seconds", "2"]) == 1
+    said = capsys.readouterr()
+    assert "40 control steps" in said.out and "jitter p50" in said.out
+    line = "error: recording stopped: cannot write: No space left on device; "
+    assert said.err.startswith(line) and said.err.count("\n") == 1
+    root = tmp_path / "data"
+    if room:
+        assert f"1 episodes in {root}" in said.out
+        assert f"the 1 episodes saved in {root} are complete" in said.err
+        assert len(Dataset.open(root).episodes) == 1
+    else:
+        assert "no episode was recorded" in said.out and "nothing was saved" in said.err
+        assert not root.exists()
+
+
+def test_a_session_without_an_episode_leaves_nothing_behind(
+    moving: list[str], tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """So that the same command can be given again; but what the person made is left alone."""
+    root = tmp_path / "data"
+    assert main([*moving, "--seconds", "0.2"]) == 0
+    assert "no episode was recorded" in capsys.readouterr().out
+    assert not root.exists()
+    root.mkdir()
+    assert main([*moving, "--seconds", "0.2"]) == 0
+    assert not Dataset.open(root).episodes
+
+
+def test_a_saved_run_drives(
+    moving: list[str], tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An untrained one: its task and control come from its directory, and it is recorded."""
+    short = ReachConfig(episode_seconds=0.3, threshold=0.2)
+    ppo = PPOConfig(hidden=(16,))
+    config = TrainConfig(task="reach", task_config=short, engine="c", ppo=ppo)
+    reach = mjxsim.make("reach", engine="c", config=short, announce=False)
+    policy = make_actor(ppo, reach).init(jax.random.key(5))
+    metadata = {"identity": identity(config, reach), "config": to_json(config)}
+    checkpoint.save(tmp_path / "run" / "checkpoints", 1, {"policy": policy}, metadata)
+    still = tmp_path / "still.json"
+    still.write_text("[]", "utf-8")
+    policy_of = ["--policy", str(tmp_path / "run"), "--others", "policy", "--lanes", "2"]
+    argv = [*moving, *policy_of, "--script", str(still), "--seconds", "1"]
+    assert main(argv) == 0, capsys.readouterr().err
+    dataset = Dataset.open(tmp_path / "data")
+    assert dataset.source is not None and dataset.source.task == "reach"
+    frames = dataset.frames(0)
+    assert not frames[INTERVENTION].any(), "nobody takes over"
+    assert np.abs(frames["action"]).max() > 0.0, "the policy acts"
+    assert main([*argv, "--task", "pick_cube"]) == 2
+    assert "--task pick_cube is not what the policy was trained with" in capsys.readouterr().err
 
 
 def test_ctrl_c_ends_in_order(

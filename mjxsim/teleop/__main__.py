@@ -24,8 +24,8 @@ from mjxsim.teleop.devices.with_keys import WithKeys
 from mjxsim.teleop.eyes import drawer
 from mjxsim.teleop.frame import Sink
 from mjxsim.teleop.loop import Loop, Report
-from mjxsim.teleop.outputs import open_recorder, open_sinks
-from mjxsim.teleop.recording import Recorder
+from mjxsim.teleop.outputs import close_recorder, open_recorder, open_sinks
+from mjxsim.teleop.recording import STOPPED, Recorder
 from mjxsim.teleop.window import Window
 
 PROG = "python -m mjxsim.teleop"
@@ -73,9 +73,12 @@ def run(config: TeleopConfig) -> int:
         if events is not None and config.device != "keyboard":
             device = WithKeys(device, make_device("keyboard", events=events))
         recorder = None
+        unwritten: list[str | None] = []
         if config.output_dir is not None:
-            recorder = open_recorder(config, config.output_dir, built)
-            stack.callback(recorder.close)
+            made_here = not config.output_dir.exists()
+            recorder = writer = open_recorder(config, config.output_dir, built)
+            # A full disk may show only now, and what was held is still to be said.
+            stack.callback(lambda: unwritten.append(close_recorder(writer, made_here=made_here)))
         window = None
         if events is not None:
             window = Window(events, built.cameras, device.help())
@@ -87,10 +90,11 @@ def run(config: TeleopConfig) -> int:
         with _interruptible(loop) as interrupted:
             report = loop.run() if window is None else _beside(loop, window)
     print(report.timing.table())
-    if config.output_dir is not None:
-        print(f"{report.episodes} episodes in {config.output_dir}")
-    if report.error is not None:
-        print(f"error: recording stopped: {report.error}", file=sys.stderr, flush=True)
+    if recorder is not None:
+        there = recorder.committed
+        print(f"{there} episodes in {config.output_dir}" if there else "no episode was recorded")
+    if error := report.error or next(filter(None, unwritten), None):
+        print(f"error: {STOPPED}{error}", file=sys.stderr, flush=True)
         return 1
     if interrupted():
         print("interrupted: an episode in progress is not kept", file=sys.stderr, flush=True)

@@ -18,7 +18,7 @@ from mjxsim.teleop.devices.base import Command, Device
 from mjxsim.teleop.eyes import Draw
 from mjxsim.teleop.frame import Frame, Sink, Status
 from mjxsim.teleop.lanes import Lanes, Seen
-from mjxsim.teleop.recording import Moment, Recorder, Take
+from mjxsim.teleop.recording import STOPPED, Moment, Recorder, Take, why_stopped
 from mjxsim.teleop.session import Decision, Outcome, Rules, Session
 from mjxsim.teleop.showing import Showing
 
@@ -232,8 +232,8 @@ class Loop:
             self._fail(error, showing)
 
     def _fail(self, error: Exception, showing: Showing) -> None:
-        self._error = " ".join(str(error).split())
-        self._say_all((f"recording stopped: {self._error}",), showing)
+        self._error = why_stopped(error)
+        self._say_all((f"{STOPPED}{self._error}",), showing)
 
     def _finish(self, showing: Showing) -> None:
         """Forgets an episode that nobody has marked, and waits until the others are handed on."""

@@ -1,6 +1,8 @@
 """Where a session goes beside the window: a dataset, a web page, Rerun. Each is loaded if asked."""
 
 import pathlib
+import shutil
+from typing import TYPE_CHECKING
 
 from mjxsim.randomization import RandomizationConfig
 from mjxsim.teleop.build import Worlds
@@ -8,10 +10,13 @@ from mjxsim.teleop.config import TeleopConfig
 from mjxsim.teleop.devices import Device
 from mjxsim.teleop.frame import Sink
 from mjxsim.teleop.priority import lowered
-from mjxsim.teleop.recording import EXTRAS, Recorder
+from mjxsim.teleop.recording import EXTRAS, why_stopped
+
+if TYPE_CHECKING:
+    from mjxsim.datasets import Writer
 
 
-def open_recorder(config: TeleopConfig, root: pathlib.Path, built: Worlds) -> Recorder:
+def open_recorder(config: TeleopConfig, root: pathlib.Path, built: Worlds) -> "Writer":
     """A dataset to record into.
 
     Raises:
@@ -55,6 +60,22 @@ def open_recorder(config: TeleopConfig, root: pathlib.Path, built: Worlds) -> Re
             root, features, fps=fps, robot_type=env.robot.name, source=source, video=video
         )
     )
+
+
+def close_recorder(writer: "Writer", *, made_here: bool) -> str | None:
+    """Completes a dataset, or removes it where nothing is in it and the session made its directory.
+
+    Returns:
+      What could not be written, in a line; None if everything was.
+    """
+    error = None
+    try:
+        writer.close()
+    except (ValueError, OSError) as raised:
+        error = why_stopped(raised)
+    if made_here and not writer.committed:  # so that nothing is in the way of the next session
+        shutil.rmtree(writer.root, ignore_errors=True)
+    return error
 
 
 def open_sinks(config: TeleopConfig, built: Worlds, device: Device) -> list[Sink]:

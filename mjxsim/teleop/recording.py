@@ -15,8 +15,14 @@ INTERVENTION = "complementary_info.is_intervention"
 PENALTY = "complementary_info.discrete_penalty"
 # Of each step, beside what was seen and done.
 EXTRAS = ("next.reward", "next.done", "next.success", INTERVENTION, PENALTY)
+STOPPED = "recording stopped: "  # what such a line begins with
 
 _WAITING = 64  # frames between the control thread and the recorder: about a second
+
+
+def why_stopped(error: Exception) -> str:
+    """What a recorder raised, in a line, which may say itself what `STOPPED` says."""
+    return " ".join(str(error).split()).removeprefix(STOPPED)
 
 
 class Recorder(Protocol):

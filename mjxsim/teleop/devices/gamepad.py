@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 BUTTONS = (
     *("a", "b", "x", "y", "back", "guide", "start", "leftstick", "rightstick"),
     *("leftshoulder", "rightshoulder", "dpup", "dpdown", "dpleft", "dpright"),
+    *("misc1", "paddle1", "paddle2", "paddle3", "paddle4", "touchpad"),  # not on every gamepad
 )
 AXES = ("leftx", "lefty", "rightx", "righty", "lefttrigger", "righttrigger")
 _MOTION_AXES = ("x", "y", "z", "roll", "pitch", "yaw")
@@ -129,11 +130,13 @@ class Gamepad:
         elif event.type == pg.CONTROLLERDEVICEREMOVED and event.instance_id == self._id:
             self._lose()
         elif event.type == pg.CONTROLLERAXISMOTION and event.instance_id == self._id:
-            self._axes = {**self._axes, AXES[event.axis]: event.value / _FULL}
+            for axis in AXES[event.axis : event.axis + 1]:  # none where SDL has a newer one
+                self._axes = {**self._axes, axis: event.value / _FULL}
         elif event.type == pg.CONTROLLERBUTTONDOWN and event.instance_id == self._id:
-            self._press(BUTTONS[event.button])
+            for button in BUTTONS[event.button : event.button + 1]:
+                self._press(button)
         elif event.type == pg.CONTROLLERBUTTONUP and event.instance_id == self._id:
-            self._pressed -= {BUTTONS[event.button]}
+            self._pressed -= {*BUTTONS[event.button : event.button + 1]}
 
     def _press(self, button: str) -> None:
         self._pressed |= {button}

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     Listener = Callable[["pygame.event.Event"], None]
 
+_DRIVER = "SDL_VIDEODRIVER"
 _UNSEEN = ("dummy", "offscreen")  # that SDL takes where nothing else can be opened
 NO_PYGAME = 'this needs pygame: python -m pip install "mjxsim[teleop]"'
 
@@ -36,17 +37,14 @@ class SdlEvents:
             import pygame
         except ImportError as error:
             raise DeviceError(NO_PYGAME) from error
-        if not video:
-            os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
-        chosen = "SDL_VIDEODRIVER" in os.environ  # by whoever knows what they do
+        chosen = _DRIVER in os.environ  # by whoever knows what they do
         try:
-            # Without one SDL draws where nobody looks, and waits for keys that nobody can press.
-            if video and not chosen and (why := why_none()):
-                raise pygame.error(why.removeprefix("no display: "))
-            pygame.display.init()
-            if video and not chosen and pygame.display.get_driver() in _UNSEEN:
-                pygame.display.quit()
-                raise pygame.error(f"{named()} cannot be opened")
+            if chosen:
+                pygame.display.init()
+            elif video:
+                _open_display()
+            else:
+                _open_unseen()
         except pygame.error as error:
             raise DeviceError(
                 f"no display ({error}): use --headless with --device gamepad, spacemouse, leader "
@@ -70,3 +68,32 @@ class SdlEvents:
         for event in pygame.event.get():
             for listener in list(self._listeners):
                 listener(event)
+
+
+def _open_display() -> None:
+    """Starts SDL on a display that somebody sees; raises pygame.error where there is none."""
+    import pygame
+
+    # Without one SDL draws where nobody looks, and waits for keys that nobody can press.
+    if why := why_none():
+        raise pygame.error(why.removeprefix("no display: "))
+    before = pygame.display.get_init() and pygame.display.get_driver() in _UNSEEN
+    if before:  # a gamepad's, which started SDL alone and is heard through the display as well
+        pygame.display.quit()
+    pygame.display.init()
+    if pygame.display.get_driver() in _UNSEEN:
+        pygame.display.quit()
+        if before:
+            _open_unseen()
+        raise pygame.error(f"{named()} cannot be opened")
+
+
+def _open_unseen() -> None:
+    """Starts SDL without a display, if it has not been started with one."""
+    import pygame
+
+    os.environ[_DRIVER] = "dummy"
+    try:
+        pygame.display.init()
+    finally:
+        del os.environ[_DRIVER]  # else it looks like the person's choice to whoever comes next
