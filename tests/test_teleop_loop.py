@@ -14,6 +14,8 @@ import av
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import mjxsim
@@ -508,12 +510,14 @@ def test_the_codec_is_that_of_the_flag_or_of_the_dataset(tmp_path: pathlib.Path)
     script.write_text(json.dumps([{"at": 0.1, "linear": [0, 0, 1]}]), "utf-8")
     where = ["--output-dir", str(tmp_path / "data"), "--size", "16", "--episode-seconds", "0.4"]
     argv = ["--device", "scripted", "--headless", "--engine", "c", "--script", str(script), *where]
-    for more in ([], ["--resume", "--codec", "av1"]):
+    for more in (["--lerobot", "0.4"], ["--resume", "--codec", "av1"]):
         assert main([*argv, "--cameras", "wrist", "--seconds", "0.8", *more]) == 0
     dataset = Dataset.open(tmp_path / "data")
     assert len(dataset.episodes) >= 2
     files = sorted((tmp_path / "data" / "videos").rglob("*.mp4"))
     assert len(files) == len(dataset.episodes)
+    rows = pq.read_schema(next((tmp_path / "data" / "meta" / "episodes").rglob("*.parquet")))
+    assert rows.field("stats/next.done/min").type == pa.list_(pa.bool_()), "as LeRobot 0.4 does"
     for file in files:
         with av.open(str(file)) as container:
             assert container.streams.video[0].codec_context.name == "h264"

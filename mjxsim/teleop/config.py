@@ -14,6 +14,7 @@ from mjxsim.teleop.mapping import Speeds
 
 Others = Literal["hold", "expert", "policy"]
 Codec = Literal["h264", "av1"]
+LeRobot = Literal["0.4", "0.6"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +57,8 @@ class TeleopConfig:
     """Record a LeRobot dataset there."""
     codec: Codec = "h264"
     """Of recorded pictures: h264, or av1, which costs the control loop some late steps."""
+    lerobot: LeRobot = "0.6"
+    """Whose tools will append to the dataset: 0.4 or 0.6."""
     resume: bool = False
     """Add to the dataset that is there, in its codec."""
     episodes: int | None = None
@@ -91,6 +94,8 @@ class TeleopConfig:
             raise ValueError(unknown("driver of the other lanes", self.others, DRIVERS))
         if self.codec not in get_args(Codec):
             raise ValueError(unknown("codec", self.codec, get_args(Codec)))
+        if self.lerobot not in get_args(LeRobot):
+            raise ValueError(unknown("version of LeRobot", self.lerobot, get_args(LeRobot)))
         check_seed("seed", self.seed)
         for name, least in (("lanes", 1), ("size", 8)):
             if getattr(self, name) < least:

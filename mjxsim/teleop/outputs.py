@@ -1,5 +1,6 @@
 """Where a session goes beside the window: a dataset, a web page, Rerun. Each is loaded if asked."""
 
+import functools
 import pathlib
 import shutil
 from typing import TYPE_CHECKING
@@ -51,7 +52,9 @@ def open_recorder(config: TeleopConfig, root: pathlib.Path, built: Worlds) -> "W
         cameras=env.eyes.config if env.eyes else datasets.Source.cameras,
         randomization=built.run.config.randomization if built.run else RandomizationConfig(),
     ).resolved(env)
-    opened = datasets.Writer.resume if config.resume else datasets.Writer.create
+    opened = datasets.Writer.resume
+    if not config.resume:
+        opened = functools.partial(datasets.Writer.create, lerobot=config.lerobot)
     features = datasets.features_of(env, extras=EXTRAS)
     video = datasets.VideoConfig(codec=config.codec)
     # Encoders start threads of their own, which would compete with the control thread.
