@@ -279,6 +279,39 @@ def test_samples_smooth_edges() -> None:
     assert (fine.segmentation == coarse.segmentation).mean() > 0.98
 
 
+CLOSE = """
+<mujoco>
+  <visual><quality offsamples="0" numslices="96" numstacks="48"/><map znear=".02"/></visual>
+  <statistic extent="1" center="0 0 0"/>
+  <worldbody>
+    <camera name="front" pos="0 0 .5"/>
+    <geom type="plane" size="2 2 .1"/>
+    %s
+  </worldbody>
+</mujoco>
+"""
+
+
+@needs_gl
+@pytest.mark.parametrize("alpha", [1.0, 0.5], ids=["solid", "translucent"])
+def test_what_begins_before_the_near_plane_is_looked_through(alpha: float) -> None:
+    """A box and round things of which at least a part is within 2 cm of the camera."""
+    shapes = (
+        'type="box" size=".02 .02 .02" pos=".02 .02 .47"',
+        'type="sphere" size=".012" pos="-.01 -.01 .475"',
+        'type="capsule" size=".008 .02" pos="-.015 .012 .48" euler="0 60 0"',
+        'type="cylinder" size=".008 .012" pos=".015 -.012 .48" euler="30 0 0"',
+    )
+    geoms = "".join(f'<geom rgba=".8 .2 .2 {alpha}" {shape}/>' for shape in shapes)
+    scene = Scene.of(mujoco.MjModel.from_xml_string(CLOSE % geoms))
+    view, visual = View("front", 96, 96, shadows=False), Visual.of(scene)
+    right = reference(scene, view, visual).segmentation
+    program = jax.jit(functools.partial(render, scene, view=view), compiler_options=pictures.QUICK)
+    ours = np.asarray(program(pictures.world(scene.model), visual=visual).segmentation)
+    assert (right == 0).mean() > 0.5
+    assert (ours == right).mean() > 0.995, "but for edges: MuJoCo's round things are flat pieces"
+
+
 def test_an_unknown_camera_names_the_nearest() -> None:
     scene = Scene.of(tabletop.build(PANDA).compile())
     physics, visual = pictures.world(scene.model), Visual.of(scene)

@@ -21,6 +21,7 @@ _SHAPES: dict[int, Shape] = {
 }
 _OTHER = shapes.BOX  # in place of a mesh; no ray is ever sent there
 _PROPS = (shapes.BOX, shapes.ELLIPSOID, shapes.CYLINDER)  # in turn
+UNPAINTED = (0.5, 0.5, 0.5, 1.0)  # a geom's own colour that stands for its material's
 _SOLID = 0.995  # alpha from which MuJoCo draws a geom as solid (mjr_render)
 _MOST = 32  # geoms in a group: as many bits as a word has
 _SHOWN = 3  # geom groups below this are drawn unless told otherwise (mjv_defaultOption)
@@ -192,8 +193,8 @@ class Scene:
 def rgba_of(model: mujoco.MjModel, geom: int) -> np.ndarray:
     """The colour (4,) of a geom, or of the material whose colour it leaves as it is."""
     material, own = model.geom_matid[geom], model.geom_rgba[geom]
-    # A geom's colour that stands for its material's (mjv_updateScene).
-    return model.mat_rgba[material] if material >= 0 and (own == [0.5, 0.5, 0.5, 1]).all() else own
+    # As mjv_updateScene (setMaterial).
+    return model.mat_rgba[material] if material >= 0 and (own == UNPAINTED).all() else own
 
 
 def sizes(kinds: np.ndarray, size: np.ndarray) -> np.ndarray:

@@ -122,7 +122,7 @@ def surface(
     pos, axes, sizes = (pick(x, row[:, 0]) for x in (geoms.pos, geoms.mat, geoms.size))
     origin, direction = trace.local(pos, axes, rays)
     size = vector(sizes[:, i, None] for i in range(3))
-    t = shape.enters(size, origin, direction)
+    t = shape.enters(size, origin, direction, scene.near)
     seen = t < nearer
     mat = [[axes[:, i, j, None] for j in range(3)] for i in range(3)]
     one = _Row([pos[:, i, None] for i in range(3)], mat, list(size), row)

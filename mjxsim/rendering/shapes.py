@@ -2,12 +2,12 @@
 
 A vector is a tuple of its three components, each an array of any one shape: rays side by side fill
 a processor's lanes. Lengths along a ray are in units of the direction's own length, which need not
-be 1. A ray that misses, or starts inside, gets infinity; square roots and divisions are guarded, so
-that gradients stay finite where a ray hits.
+be 1. A ray that misses, or enters before `after`, as one that starts inside, gets infinity; square
+roots and divisions are guarded, so that gradients stay finite where a ray hits.
 """
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -33,48 +33,49 @@ def at(origin: Vector, direction: Vector, t: jax.Array) -> Vector:
     return vector(o + t * d for o, d in zip(origin, direction, strict=True))
 
 
-def plane(size: Vector, origin: Vector, direction: Vector) -> jax.Array:
+def plane(size: Vector, origin: Vector, direction: Vector, after: float = 0.0) -> jax.Array:
     """The plane z = 0, seen from above; `size` are half lengths along x and y, 0 for infinite."""
     t = -origin[2] / _nonzero(direction[2])
     x, y, _ = at(origin, direction, t)
     inside = ((size[0] <= 0.0) | (jnp.abs(x) <= size[0])) & (
         (size[1] <= 0.0) | (jnp.abs(y) <= size[1])
     )
-    return _entered((direction[2] < 0.0) & inside, t)
+    return _entered((direction[2] < 0.0) & inside, t, after)
 
 
-def ellipsoid(size: Vector, origin: Vector, direction: Vector) -> jax.Array:
+def ellipsoid(size: Vector, origin: Vector, direction: Vector, after: float = 0.0) -> jax.Array:
     """An ellipsoid (a sphere too) with half axes `size`."""
     ox, oy, oz = (o / s for o, s in zip(origin, size, strict=True))
     dx, dy, dz = (d / s for d, s in zip(direction, size, strict=True))
-    return _ball((ox, oy, oz), (dx, dy, dz), 1.0)
+    return _ball((ox, oy, oz), (dx, dy, dz), 1.0, after)
 
 
-def box(size: Vector, origin: Vector, direction: Vector) -> jax.Array:
+def box(size: Vector, origin: Vector, direction: Vector, after: float = 0.0) -> jax.Array:
     """A box with half lengths `size`."""
     enters = [_slab(s, o, d) for s, o, d in zip(size, origin, direction, strict=True)]
     near = jnp.maximum(jnp.maximum(enters[0][0], enters[1][0]), enters[2][0])
     far = jnp.minimum(jnp.minimum(enters[0][1], enters[1][1]), enters[2][1])
-    return _entered(near <= far, near)
+    return _entered(near <= far, near, after)
 
 
-def cylinder(size: Vector, origin: Vector, direction: Vector) -> jax.Array:
+def cylinder(size: Vector, origin: Vector, direction: Vector, after: float = 0.0) -> jax.Array:
     """A cylinder about z: `size` is its radius twice, and its half length."""
     hits, side_near, side_far = _round(size[0], origin, direction)
     cap_near, cap_far = _slab(size[2], origin[2], direction[2])
     near, far = jnp.maximum(side_near, cap_near), jnp.minimum(side_far, cap_far)
-    return _entered(hits & (near <= far), near)
+    return _entered(hits & (near <= far), near, after)
 
 
-def capsule(size: Vector, origin: Vector, direction: Vector) -> jax.Array:
+def capsule(size: Vector, origin: Vector, direction: Vector, after: float = 0.0) -> jax.Array:
     """A capsule about z: `size` is its radius twice, and its half length without the caps."""
     radius, half = size[0], size[2]
     hits, near, _ = _round(radius, origin, direction)
     z = origin[2] + near * direction[2]
     # Off the cylinder's part, the ball at the end that the ray comes by first.
     end = jnp.where(jnp.abs(z) <= half, 0.0, jnp.where(z > 0.0, half, -half))
-    cap = _ball((origin[0], origin[1], origin[2] - end), direction, radius)
-    return jnp.where(hits & (end == 0.0), _entered(near > 0.0, near), jnp.where(hits, cap, jnp.inf))
+    cap = _ball((origin[0], origin[1], origin[2] - end), direction, radius, after)
+    side = _entered(near > after, near, after)
+    return jnp.where(hits & (end == 0.0), side, jnp.where(hits, cap, jnp.inf))
 
 
 def plane_normal(size: Vector, point: Vector) -> Vector:
@@ -121,8 +122,8 @@ def _nonzero(x: jax.Array) -> jax.Array:
     return jnp.where(jnp.abs(x) < _TINY, _TINY, x)
 
 
-def _entered(hits: jax.Array, t: jax.Array) -> jax.Array:
-    return jnp.where(hits & (t > 0.0), t, jnp.inf)
+def _entered(hits: jax.Array, t: jax.Array, after: float) -> jax.Array:
+    return jnp.where(hits & (t > after), t, jnp.inf)
 
 
 def _slab(half: jax.Array, origin: jax.Array, direction: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -141,11 +142,11 @@ def _roots(a: jax.Array, b: jax.Array, c: jax.Array) -> tuple[jax.Array, jax.Arr
     return hits, (-b - root) * inverse, (-b + root) * inverse
 
 
-def _ball(origin: Vector, direction: Vector, radius: jax.Array | float) -> jax.Array:
+def _ball(origin: Vector, direction: Vector, radius: jax.Array | float, after: float) -> jax.Array:
     hits, near, _ = _roots(
         dot(direction, direction), dot(origin, direction), dot(origin, origin) - radius**2
     )
-    return _entered(hits, near)
+    return _entered(hits, near, after)
 
 
 def _round(
@@ -165,10 +166,16 @@ def _round(
     )
 
 
+class _Enters(Protocol):
+    def __call__(
+        self, size: Vector, origin: Vector, direction: Vector, after: float = 0.0
+    ) -> jax.Array: ...
+
+
 class Shape(NamedTuple):
     """A kind of primitive."""
 
-    enters: Callable[[Vector, Vector, Vector], jax.Array]  # (size, origin, direction) -> t
+    enters: _Enters  # the t where a ray enters, if that is beyond `after`
     normal: Callable[[Vector, Vector], Vector]  # (size, point)
     ball: Callable[[jax.Array], jax.Array]  # sizes (n, 3) -> radius of a ball around each (n,)
     cost: int  # about how long `enters` takes, compared with the others

@@ -175,7 +175,7 @@ def _draw_worlds(scene: Scene, grid: Grid, shadows: bool, shown: Shown) -> Drawn
 
     def found(it: _Some, tiles: jax.Array) -> Hits:
         hits = trace.nearest(scene, geoms, it.start, it.rays, pick(meets, tiles))
-        return hits.where((hits.t >= scene.near) & (hits.t <= scene.far))
+        return hits.where(hits.t <= scene.far)
 
     def painted(it: _Some, tiles: jax.Array, hits: Hits, shading: jax.Array) -> _Painted:
         dark = {light: shading[:, i] for i, light in enumerate(lights)}

@@ -59,7 +59,9 @@ def as_bits(scene: Scene, which: jax.Array) -> jax.Array:
 
 
 def nearest(scene: Scene, poses: Poses, start: jax.Array, rays: Rays, meets: jax.Array) -> Hits:
-    """The first solid geom along each ray.
+    """The first solid geom along each ray that it does not enter before the near plane.
+
+    What is entered there OpenGL cuts open, and does not draw its inside.
 
     Args:
       scene: what there is.
@@ -71,7 +73,7 @@ def nearest(scene: Scene, poses: Poses, start: jax.Array, rays: Rays, meets: jax
     hits = _nothing(rays)
     for i, group in enumerate(scene.groups):
         if group.solid:
-            hits = _through(group, poses, start, rays, meets[:, i], hits)
+            hits = _through(group, poses, start, rays, meets[:, i], hits, scene.near)
     return hits
 
 
@@ -124,9 +126,15 @@ def _nothing(rays: Rays) -> Hits:
 
 
 def _through(
-    group: Group, poses: Poses, start: jax.Array, rays: Rays, meets: jax.Array, hits: Hits
+    group: Group,
+    poses: Poses,
+    start: jax.Array,
+    rays: Rays,
+    meets: jax.Array,
+    hits: Hits,
+    after: float = 0.0,
 ) -> Hits:
-    """`hits` with the geoms of one group added; `meets` (t,) are its bits."""
+    """`hits` with the geoms of one group added, entered beyond `after`; `meets` (t,) are bits."""
     count = group.stop - group.start
 
     def against(geom: jax.Array, valid: jax.Array, hits: Hits) -> Hits:
@@ -136,7 +144,8 @@ def _through(
         )
         origin, direction = local(pos, mat, rays)
         half = vector(size[:, i, None] for i in range(3))
-        t = jnp.where(valid[:, None], group.shape.enters(half, origin, direction), jnp.inf)
+        entered = group.shape.enters(half, origin, direction, after)
+        t = jnp.where(valid[:, None], entered, jnp.inf)
         nearest = once(jnp.minimum(t, hits.t))
         return Hits(nearest, jnp.where(nearest < hits.t, geom[..., None], hits.geom))
 

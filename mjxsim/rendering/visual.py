@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import mujoco
 import numpy as np
 
+from mjxsim.math import rotations
 from mjxsim.rendering import atlas
-from mjxsim.rendering.scene import Scene, rgba_of
+from mjxsim.rendering.scene import UNPAINTED, Scene, rgba_of
 
 _DULL = (0.0, 0.5, 0.5)  # emission, specular and shininess of a geom without a material
 
@@ -56,7 +57,7 @@ class Visual(flax.struct.PyTreeNode):
         """As the model says."""
         model, n = scene.model, len(scene.geoms)
         own = np.flatnonzero(scene.geoms < model.ngeom)
-        rgba = np.tile(np.array([0.5, 0.5, 0.5, 1.0], np.float32), (n, 1))
+        rgba = np.tile(np.array(UNPAINTED, np.float32), (n, 1))
         surface = np.tile(np.array(_DULL, np.float32), (n, 1))
         texture = np.zeros(n, np.int32)
         scale = np.ones((n, 3), np.float32)
@@ -113,27 +114,134 @@ class Visual(flax.struct.PyTreeNode):
         )
 
     def overridden(self, scene: Scene, overrides: Mapping[str, jax.Array]) -> Self:
-        """With what a world's own model fields say of where, how large and what colour geoms are.
+        """With what a world's own model fields say of geoms, materials, lights and cameras.
+
+        What equals the model's changes nothing, whatever was drawn at random. What differs is taken
+        as it is; but what was drawn for cameras, and for positions and colours of lights, is drawn
+        around it.
 
         Args:
           scene: that of this visual.
-          overrides: values by mjModel field; `geom_pos`, `geom_quat`, `geom_size` and `geom_rgba`
-            are seen.
+          overrides: values by mjModel field, each of the field's shape.
+
+        Raises:
+          ValueError: one line, for a field that MuJoCo's pictures show and these cannot.
         """
+        for field in sorted(_FIXED & overrides.keys()):
+            raise ValueError(
+                f"mjModel field {field!r} cannot differ per world where cameras draw it: leave it "
+                f"out, or have no cameras; they can show {', '.join(sorted(_SEEN))}"
+            )
+        given = {k: jnp.float32(v) for k, v in overrides.items() if k in _SEEN}
+        if not given:
+            return self
+        return self._with_geoms(scene, given)._with_lights(scene, given)._with_cameras(scene, given)
+
+    def _with_geoms(self, scene: Scene, given: dict[str, jax.Array]) -> Self:
         model = scene.model
-        own = np.flatnonzero(scene.geoms < model.ngeom)
-        ids = scene.geoms[own]
-        given = {
-            name: jnp.float32(value)[ids] for name, value in overrides.items() if name in _SEEN
-        }
-        if "geom_size" in given:
-            given["geom_size"] = _sizes(model.geom_type[ids], given["geom_size"])
-        seen = {_SEEN[k]: getattr(self, _SEEN[k]).at[own].set(v) for k, v in given.items()}
+        rows = np.flatnonzero(scene.geoms < model.ngeom)
+        ids = scene.geoms[rows]
+        seen: dict[str, jax.Array] = {}
+        for field in ("geom_pos", "geom_quat", "geom_size"):
+            if field in given:
+                name, new = field.removeprefix("geom_"), given[field][ids]
+                if field == "geom_size":
+                    new = _sizes(model.geom_type[ids], new)
+                nominal = getattr(scene, name)[rows]
+                seen[name] = _set(getattr(self, name), rows, new, nominal)
+        material = model.geom_matid[ids]
+        if "geom_rgba" in given or "mat_rgba" in given:
+            own = given.get("geom_rgba", _array(model.geom_rgba))[ids]
+            of_materials = given.get("mat_rgba", _array(model.mat_rgba))
+            new = _colours(own, of_materials, material)
+            nominal = np.array([rgba_of(model, int(i)) for i in ids]).reshape(-1, 4)
+            seen["rgba"] = _set(self.rgba, rows, new, nominal)
+        rows, material = rows[material >= 0], material[material >= 0]
+        for name in ("emission", "specular", "shininess"):
+            field = f"mat_{name}"
+            if field in given:
+                nominal = getattr(model, field)[material]
+                seen[name] = _set(getattr(self, name), rows, given[field][material], nominal)
+        return self.replace(**seen)
+
+    def _with_lights(self, scene: Scene, given: dict[str, jax.Array]) -> Self:
+        on = np.flatnonzero(scene.model.light_active)
+        rows, lights = np.arange(len(on)), self.lights  # the spare ones are no model's
+        for name in ("pos", "dir", "ambient", "diffuse", "specular"):
+            field = f"light_{name}"
+            if field not in given:
+                continue
+            table, new = getattr(lights, name), given[field][on]
+            nominal, now = getattr(scene.model, field)[on].astype(np.float32), table[rows]
+            if name == "pos":
+                value = now + (new - nominal)
+            elif name == "dir":
+                value = new / jnp.maximum(jnp.linalg.norm(new, axis=1, keepdims=True), 1e-9)
+            else:  # by what was drawn brighter or darker than the model's; of black, nothing was
+                lit = nominal > 0.0
+                value = new * jnp.where(lit, now / np.where(lit, nominal, 1.0), 1.0)
+            lights = lights.replace(**{name: _set(table, rows, new, nominal, value)})
+        return self.replace(lights=lights)
+
+    def _with_cameras(self, scene: Scene, given: dict[str, jax.Array]) -> Self:
+        model, cameras = scene.model, list(scene.cameras.values())
+        names = {model.camera(i).name: i for i in range(model.ncam)}
+        ids, rows = np.array([names[name] for name in scene.cameras], int), np.arange(len(cameras))
+        seen: dict[str, jax.Array] = {}
+        if "cam_pos" in given:
+            nominal = np.stack([camera.pos for camera in cameras])
+            seen["camera_pos"] = self.camera_pos + (given["cam_pos"][ids] - nominal)
+        if "cam_quat" in given:
+            nominal, new = np.stack([c.quat for c in cameras]), given["cam_quat"][ids]
+            # `eye_of` turns by the model's first, and then by this.
+            turn = jax.vmap(lambda a, b: rotations.multiply(rotations.conjugate(a), b))
+            change = turn(jnp.asarray(nominal), jax.vmap(rotations.normalize)(new))
+            value = jax.vmap(rotations.multiply)(change, self.camera_quat)
+            seen["camera_quat"] = _set(self.camera_quat, rows, new, nominal, value)
+        if "cam_fovy" in given:
+            nominal = np.array([camera.fovy for camera in cameras], np.float32)
+            seen["camera_fovy"] = self.camera_fovy + (given["cam_fovy"][ids] - nominal)
         return self.replace(**seen)
 
 
-# Fields of a model that move or paint geoms, and what they are in a `Visual`.
-_SEEN = {"geom_pos": "pos", "geom_quat": "quat", "geom_size": "size", "geom_rgba": "rgba"}
+# Fields of a model that a `Visual` can hold for one world.
+_SEEN = frozenset(
+    [
+        *("geom_pos", "geom_quat", "geom_size", "geom_rgba"),
+        *("mat_rgba", "mat_emission", "mat_specular", "mat_shininess"),
+        *("light_pos", "light_dir", "light_ambient", "light_diffuse", "light_specular"),
+        *("cam_pos", "cam_quat", "cam_fovy"),
+    ]
+)
+# Fields that `GLRenderer` shows too, and that are constants of a `Scene` or nothing that it has.
+_FIXED = frozenset(
+    [
+        *("light_attenuation", "light_cutoff", "light_exponent"),
+        *("mat_texrepeat", "mat_reflectance", "cam_sensorsize", "cam_intrinsic"),
+    ]
+)
+
+
+def _set(
+    table: jax.Array,
+    rows: np.ndarray,
+    new: jax.Array,
+    nominal: np.ndarray,
+    value: jax.Array | None = None,
+) -> jax.Array:
+    """`table` with `value` (by default `new`) in those `rows` where `new` is not the model's."""
+    differs = new != _array(nominal)
+    if differs.ndim > 1:
+        differs = differs.any(axis=1, keepdims=True)
+    return table.at[rows].set(jnp.where(differs, new if value is None else value, table[rows]))
+
+
+def _colours(own: jax.Array, of_materials: jax.Array, material: np.ndarray) -> jax.Array:
+    """As `rgba_of` for geoms (n, 4), of values that may be traced; `material` is -1 for none."""
+    if not (material >= 0).any():
+        return own
+    left = (own == _array(UNPAINTED)).all(axis=1) & (material >= 0)
+    return jnp.where(left[:, None], of_materials[np.maximum(material, 0)], own)
 
 
 def _sizes(kinds: np.ndarray, size: jax.Array) -> jax.Array:
