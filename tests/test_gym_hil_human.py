@@ -134,7 +134,7 @@ def test_nonsense_holds_still(made: tuple[Any, Fake], caplog: pytest.LogCaptureF
 def test_auto_reset_and_close(made: tuple[Any, Fake]) -> None:
     wrapped = made[0].env  # what the delay is around
     assert isinstance(wrapped, human.InputsControlWrapper)
-    again = human.InputsControlWrapper(wrapped.env, Fake("keyboard"), auto_reset=True)
+    again = human.InputsControlWrapper(wrapped.env, auto_reset=True, device=Fake("keyboard"))
     first, _ = again.reset(seed=3)
     again.step(POLICY)
     again.device.commands = [devices.Command(events=(devices.Event.FAILURE,))]  # type: ignore[attr-defined]

@@ -25,7 +25,7 @@ class MujocoView:
     """
 
     def __init__(self, model: mujoco.MjModel) -> None:
-        if why := screen.why_none() or _why_no_window():
+        if why := screen.why_none() or why_no_window():
             raise RuntimeError(f"{why}; look with --viewer web or --viewer png instead")
         import mujoco.viewer
 
@@ -70,7 +70,7 @@ class MujocoView:
             camera.elevation = math.degrees(math.asin(way[2] / camera.distance))
 
 
-def _why_no_window() -> str | None:
+def why_no_window() -> str | None:
     """Why GLFW, by which MuJoCo's viewer opens its window, cannot start; None if it can.
 
     The viewer itself would wait for ever.

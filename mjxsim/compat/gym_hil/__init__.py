@@ -5,6 +5,7 @@ Importing `mjxsim` registers the ids; this module has the functions and classes.
 
 from mjxsim.compat.gym_hil.env import HilEnv, PandaArrangeBoxesGymEnv, PandaPickCubeGymEnv
 from mjxsim.compat.gym_hil.factory import make_env, wrap_env
+from mjxsim.compat.gym_hil.human import InputsControlWrapper
 from mjxsim.compat.gym_hil.settings import GymRenderingSpec, Settings, make, settings_of
 from mjxsim.compat.gym_hil.vector import HilVectorEnv, make_vec
 from mjxsim.compat.gym_hil.viewing import PassiveViewerWrapper
@@ -21,6 +22,7 @@ __all__ = [
     "GymRenderingSpec",
     "HilEnv",
     "HilVectorEnv",
+    "InputsControlWrapper",
     "PandaArrangeBoxesGymEnv",
     "PandaPickCubeGymEnv",
     "PassiveViewerWrapper",

@@ -32,6 +32,13 @@ def whole(value: object) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
+def check_switches(**given: object) -> None:
+    """Raises ValueError, one line, unless each is True or False: "no" would count as true."""
+    for name, value in given.items():
+        if not isinstance(value, bool | np.bool_):
+            raise ValueError(f"{name} is True or False, got {value!r}")
+
+
 def check(name: str, value: str | None, valid: tuple[str | None, ...]) -> None:
     """Raises ValueError, one line, unless `value` is among `valid`."""
     if value not in valid:

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mjxsim.compat.gym_hil.checks import check, finite, merged, positive
+from mjxsim.compat.gym_hil.checks import check, check_switches, finite, merged
 from mjxsim.compat.gym_hil.env import HilEnv, PandaArrangeBoxesGymEnv, PandaPickCubeGymEnv
-from mjxsim.compat.gym_hil.settings import CONTROL_MODES, EE_STEP, Task
+from mjxsim.compat.gym_hil.human import InputsControlWrapper, device_of
+from mjxsim.compat.gym_hil.settings import CONTROL_MODES, Task
+from mjxsim.compat.gym_hil.viewing import CameraWindowWrapper, PassiveViewerWrapper
 from mjxsim.compat.gym_hil.wrappers import (
     EEActionWrapper,
     GripperPenaltyWrapper,
@@ -69,7 +71,8 @@ def make_env(
 
     Raises:
       ValueError: one line, for an unknown id or keyword, or a value that cannot be.
-      mjxsim.teleop.devices.DeviceError: there is no such device, or no display.
+      mjxsim.teleop.devices.DeviceError: there is no such device, or no display for its keys.
+      mjxsim.rendering.NoRendererError: there is no display to show the world on.
     """
     around: dict[str, Any] = {
         "ee_step_size": ee_step_size,
@@ -132,35 +135,40 @@ def wrap_env(
 
     Raises:
       ValueError: one line, for a value that cannot be.
-      mjxsim.teleop.devices.DeviceError: there is no such device, or no display.
+      mjxsim.teleop.devices.DeviceError: there is no such device, or no display for its keys.
+      mjxsim.rendering.NoRendererError: there is no display to show the world on.
     """
+    check_switches(
+        use_viewer=use_viewer,
+        use_gamepad=use_gamepad,
+        use_gripper=use_gripper,
+        use_inputs_control=use_inputs_control,
+        auto_reset=auto_reset,
+        show_ui=show_ui,
+        display_cameras=display_cameras,
+    )
     device = "gamepad" if use_gamepad else "keyboard"
     if control_mode is not None:
         check("control_mode", control_mode, CONTROL_MODES)
         use_inputs_control = control_mode != "policy"
         device = control_mode
-    step = step_of(ee_step_size)
     if not finite(gripper_penalty):
         raise ValueError(f"gripper_penalty must be a finite number, got {gripper_penalty!r}")
     if use_gripper:
         env = GripperPenaltyWrapper(env, gripper_penalty)
-    env = EEActionWrapper(env, step)
+    env = EEActionWrapper(env, ee_step_size, use_gripper=True)
     if display_cameras or (use_viewer and use_inputs_control):
-        from mjxsim.compat.gym_hil.viewing import CameraWindowWrapper
-
         env = CameraWindowWrapper(env)
     if use_inputs_control:
-        from mjxsim.compat.gym_hil.human import InputsControlWrapper, device_of
-
         chosen = (
             make_device(device)
             if make_device
             else device_of(device, controller_config_path=controller_config_path)
         )
-        env = InputsControlWrapper(env, chosen, use_gripper=use_gripper, auto_reset=auto_reset)
+        env = InputsControlWrapper(
+            env, use_gripper=use_gripper, auto_reset=auto_reset, device=chosen
+        )
     elif use_viewer:
-        from mjxsim.compat.gym_hil.viewing import PassiveViewerWrapper
-
         env = PassiveViewerWrapper(env, show_left_ui=show_ui, show_right_ui=show_ui)
     delay = reset_delay_seconds if reset_time_s is None else reset_time_s
     if delay is None:
@@ -170,8 +178,6 @@ def wrap_env(
 
 def make_viewer(env_id: str, **settings: Any) -> Wrapped:
     """A base environment in MuJoCo's viewer, as the Viewer ids are."""
-    from mjxsim.compat.gym_hil.viewing import PassiveViewerWrapper
-
     return PassiveViewerWrapper(_CLASSES[f"{task_of(env_id)}Base-v0"](**settings))
 
 
@@ -181,15 +187,6 @@ def task_of(env_id: str) -> Task:
     if name not in _CLASSES:
         raise ValueError(unknown("base environment", env_id, [f"gym_hil/{n}" for n in _CLASSES]))
     return _CLASSES[name].TASK
-
-
-def step_of(ee_step_size: Mapping[str, float] | None) -> tuple[float, float, float]:
-    """[m] along x, y and z; ValueError, one line, unless each is there and positive."""
-    given = ee_step_size or {"x": EE_STEP, "y": EE_STEP, "z": EE_STEP}
-    known = isinstance(given, Mapping) and set(given) == {"x", "y", "z"}
-    if not known or not all(map(positive, given.values())):
-        raise ValueError(f"ee_step_size takes positive x, y and z [m], got {given}")
-    return (given["x"], given["y"], given["z"])
 
 
 def flattened(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from mjxsim.compat.gym_hil.checks import check_switches, finite
 from mjxsim.compat.gym_hil.spaces import HilObservation
 from mjxsim.compat.gym_hil.wrappers import Stepped, Wrapped, base
 from mjxsim.envs.gym_env import Info
@@ -22,27 +23,49 @@ _log = logging.getLogger(__name__)
 class InputsControlWrapper(gymnasium.Wrapper[HilObservation, np.ndarray, Any, Any]):
     """A person's commands instead of the policy's actions, while the person intervenes.
 
-    `info` at every step: `is_intervention`; `teleop_action` (4,), the action that was carried out;
+    `info` at every step: `is_intervention`; `teleop_action`, the action that was carried out;
     `rerecord_episode`, whether the person wants the episode again; and, when the episode ends,
     `next.success`, whether the person called it one. Calling it one gives reward 1.
 
     Args:
-      env: what actions (4,) go to.
-      device: what the person holds; it is asked once per step, and closed with the environment.
+      env: what actions (4,), or (3,) without the gripper, go to.
+      x_step_size: the action along x for a stick pushed all the way; so y_step_size, z_step_size.
       use_gripper: whether the person moves the gripper.
       auto_reset: whether an episode that ends starts anew within the same step.
+      input_threshold: nothing heeds it, as in gym-hil.
+      use_gamepad: the device is the first gamepad instead of the keyboard, where `device` is None.
+      controller_config_path: see `keymap_of`.
+      device: what the person holds; it is asked once per step, and closed with the environment.
+
+    Raises:
+      ValueError: one line, for a value that cannot be.
+      mjxsim.teleop.devices.DeviceError: the device cannot be opened.
     """
 
     def __init__(
         self,
         env: Wrapped,
-        device: Device,
-        *,
-        use_gripper: bool = True,
+        x_step_size: float = 1.0,
+        y_step_size: float = 1.0,
+        z_step_size: float = 1.0,
+        use_gripper: bool = False,
         auto_reset: bool = False,
+        input_threshold: float = 0.001,
+        use_gamepad: bool = True,
+        controller_config_path: str | None = None,
+        *,
+        device: Device | None = None,
     ) -> None:
         super().__init__(env)
+        check_switches(use_gripper=use_gripper, auto_reset=auto_reset, use_gamepad=use_gamepad)
+        steps = (x_step_size, y_step_size, z_step_size)
+        if not all(map(finite, steps)):
+            raise ValueError(f"x_, y_ and z_step_size are finite numbers, got {steps}")
+        if device is None:
+            name = "gamepad" if use_gamepad else "keyboard"
+            device = device_of(name, controller_config_path=controller_config_path)
         self.device = device
+        self._steps = np.asarray(steps, np.float32)
         self.auto_reset = auto_reset
         self._use_gripper = use_gripper
         self._corrected = base(env).settings.corrected_gripper
@@ -97,7 +120,11 @@ class InputsControlWrapper(gymnasium.Wrapper[HilObservation, np.ndarray, Any, An
         return command
 
     def _action(self, command: Command) -> np.ndarray:
-        return np.asarray([*command.linear, self._grip(command)], np.float32)
+        linear = self._steps * np.asarray(command.linear, np.float32)
+        action = np.append(linear, np.float32(self._grip(command)))
+        shape = self.env.action_space.shape
+        assert shape is not None
+        return action[: shape[0]]  # an EEActionWrapper without the gripper takes three
 
     def _grip(self, command: Command) -> float:
         """Of a named wish its number in gym-hil; of a share of opening, how to get there."""

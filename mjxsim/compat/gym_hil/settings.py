@@ -11,13 +11,14 @@ from typing import Any, Literal
 import numpy as np
 
 from mjxsim.compat.gym_hil import tasks
-from mjxsim.compat.gym_hil.checks import check, finite, positive, whole
+from mjxsim.compat.gym_hil.checks import check, check_switches, finite, positive, whole
 from mjxsim.compat.gym_hil.control import OpspaceConfig
 from mjxsim.compat.gym_hil.scene import CAMERAS
 from mjxsim.envs import CameraConfig, Env
 from mjxsim.envs.make import compose
 from mjxsim.naming import unknown
 from mjxsim.randomization import STANDARD_VISUAL, RandomizationConfig
+from mjxsim.randomization.frequency import check_frequency
 from mjxsim.robots.panda_robotiq import PANDA_ROBOTIQ
 
 Task = Literal["PandaPickCube", "PandaArrangeBoxes"]
@@ -79,6 +80,12 @@ class Settings:
         """Raise ValueError, one line, for a value that cannot be."""
         check("render_mode", self.render_mode, (*RENDER_MODES, None))
         check("reward_type", self.reward_type, REWARDS)
+        check_switches(
+            image_obs=self.image_obs,
+            random_block_position=self.random_block_position,
+            add_joint_velocity_to_observation=self.add_joint_velocity_to_observation,
+            corrected_gripper=self.corrected_gripper,
+        )
         times = {"control_dt": self.control_dt, "physics_dt": self.physics_dt}
         if self.control_time_s is not None:
             times["control_time_s"] = self.control_time_s
@@ -126,9 +133,8 @@ def settings_of(task: Task, given: Mapping[str, Any]) -> Settings:
     """
     given = dict(given)
     switches = {k: given.pop(k, None) for k in RANDOMIZATION}
-    if switches["enable_domain_randomization"] or any(
-        switches[k] for k in ("visual_randomization", "physics_randomization")
-    ):
+    _check_randomization(**switches)
+    if switches["enable_domain_randomization"] or any(switches[k] for k in KINDS):
         given["randomization"] = _randomization(**switches)
     valid = {f.name for f in dataclasses.fields(Settings)} - {"task"}
     for name in given:
@@ -160,12 +166,21 @@ def _render_spec(given: Any) -> GymRenderingSpec:
         ) from None
 
 
-RANDOMIZATION = (
-    "enable_domain_randomization",
-    "visual_randomization",
-    "physics_randomization",
-    "randomization_frequency",
-)
+KINDS = ("visual_randomization", "physics_randomization")
+RANDOMIZATION = ("enable_domain_randomization", *KINDS, "randomization_frequency")
+
+
+def _check_randomization(
+    enable_domain_randomization: Any, randomization_frequency: Any, **kinds: Any
+) -> None:
+    """Raises ValueError, one line, whether or not anything is switched on; None is not said."""
+    if enable_domain_randomization is not None:
+        check_switches(enable_domain_randomization=enable_domain_randomization)
+    for name, value in kinds.items():
+        if not isinstance(value, bool | Mapping | None):
+            raise ValueError(f"{name} is True, False or a dictionary, got {value!r}")
+    if randomization_frequency is not None:
+        check_frequency("randomization_frequency", randomization_frequency)
 
 
 def _randomization(
@@ -179,13 +194,10 @@ def _randomization(
     A dictionary is one of `mjxsim.randomization`, True a standard one, False none. Of what is not
     said there is none where the other is asked for, and a standard one where the other is refused.
     """
-    if enable_domain_randomization is False:
+    if enable_domain_randomization is not None and not enable_domain_randomization:
         return None
     looks = not physics_randomization if visual_randomization is None else visual_randomization
     physics = not visual_randomization if physics_randomization is None else physics_randomization
-    for name, value in (("visual_randomization", looks), ("physics_randomization", physics)):
-        if not isinstance(value, bool | Mapping):
-            raise ValueError(f"{name} is True, False or a dictionary, got {value!r}")
     config = RandomizationConfig.from_dict(
         physics=STANDARD_PHYSICS if physics is True else physics or None,
         visual=looks if isinstance(looks, Mapping) else None,

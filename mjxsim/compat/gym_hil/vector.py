@@ -9,9 +9,11 @@ from gymnasium.vector import AutoresetMode
 
 from mjxsim.compat.gym_hil import settings as settings_
 from mjxsim.compat.gym_hil import spaces
-from mjxsim.compat.gym_hil.factory import PENALTY, flattened, step_of, task_of
+from mjxsim.compat.gym_hil.checks import check_switches
+from mjxsim.compat.gym_hil.factory import PENALTY, flattened, task_of
 from mjxsim.compat.gym_hil.settings import Settings
 from mjxsim.compat.gym_hil.spaces import HilObservation
+from mjxsim.compat.gym_hil.wrappers import step_of
 from mjxsim.envs import Env, Observation
 from mjxsim.envs.gym_env import Info, check_action
 from mjxsim.envs.vector import BatchedVectorEnv
@@ -52,6 +54,7 @@ def make_vec(
     Raises:
       ValueError: one line, for an unknown id or keyword, or human input.
     """
+    check_switches(use_gripper=use_gripper, use_inputs_control=use_inputs_control)
     if use_inputs_control:
         raise ValueError("a person drives one world: make it with gymnasium.make, not make_vec")
     task = task_of(env_id)

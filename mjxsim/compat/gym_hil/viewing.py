@@ -1,6 +1,7 @@
 """Seeing gym-hil's worlds: MuJoCo's viewer, or a window with both cameras."""
 
 import os
+import threading
 from typing import Any
 
 import gymnasium
@@ -12,8 +13,13 @@ from mjxsim.compat.gym_hil.spaces import HilObservation
 from mjxsim.compat.gym_hil.wrappers import Stepped, Wrapped, base
 from mjxsim.envs.gym_env import Info
 from mjxsim.rendering import NoRendererError
+from mjxsim.teleop import screen
+from mjxsim.teleop.devices import DeviceError
+from mjxsim.teleop.devices.sdl import SdlEvents
+from mjxsim.teleop.mujoco_view import why_no_window
 
 _SCALE = 3  # pixels of the window for one of a picture
+_PATIENCE = 5.0  # [s] for the viewer's threads to end
 
 
 class PassiveViewerWrapper(gymnasium.Wrapper[HilObservation, np.ndarray, Any, Any]):
@@ -30,13 +36,16 @@ class PassiveViewerWrapper(gymnasium.Wrapper[HilObservation, np.ndarray, Any, An
         self._panels = {"show_left_ui": show_left_ui, "show_right_ui": show_right_ui}
         self._data = mujoco.MjData(base(env).model)
         self._viewer: Any = None
+        self._threads: set[threading.Thread] = set()
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[HilObservation, Info]:
         observed, info = self.env.reset(seed=seed, options=options)
         if self._viewer is None:
+            before = set(threading.enumerate())
             self._viewer = _passive(base(self.env).model, self._data, self._panels)
+            self._threads = set(threading.enumerate()) - before
         self._show()
         return observed, info
 
@@ -50,11 +59,13 @@ class PassiveViewerWrapper(gymnasium.Wrapper[HilObservation, np.ndarray, Any, An
         if self._viewer is not None:
             self._viewer.close()
             self._viewer = None
+        for thread in self._threads:  # a process that ends while one still draws crashes
+            thread.join(_PATIENCE)
         super().close()
 
     def _show(self) -> None:
-        if self._viewer is None:
-            return
+        if self._viewer is None or not self._viewer.is_running():
+            return  # somebody closed it
         world = base(self.env)
         with self._viewer.lock():
             self._data.qpos[:] = world.state.physics.qpos
@@ -83,11 +94,12 @@ class CameraWindowWrapper(gymnasium.Wrapper[HilObservation, np.ndarray, Any, Any
         settings = base(env).settings
         height, width = settings.picture if settings.image_obs else base(env).drawn_size
         try:
-            pygame.display.init()
+            SdlEvents()  # starts SDL, and refuses to where it would draw what nobody can see
             self._window = pygame.display.set_mode((len(CAMERAS) * width * _SCALE, height * _SCALE))
-        except pygame.error as error:
+        except (DeviceError, pygame.error) as error:
+            why = error.__cause__ or error  # what SdlEvents advises is for the command line
             raise NoRendererError(
-                f"no display for a camera window ({error}): pass use_viewer=False and "
+                f"no display for a camera window ({why}): pass use_viewer=False and "
                 "display_cameras=False, or run under xvfb-run"
             ) from error
         pygame.display.set_caption("mjxsim: front and wrist camera")
@@ -124,6 +136,12 @@ class CameraWindowWrapper(gymnasium.Wrapper[HilObservation, np.ndarray, Any, Any
 
 
 def _passive(model: mujoco.MjModel, data: mujoco.MjData, panels: dict[str, bool]) -> Any:
+    # The viewer itself would end the process, or wait for ever.
+    if why := screen.why_none() or why_no_window():
+        raise NoRendererError(
+            f"MuJoCo's viewer does not open: {why}; pass use_viewer=False, take an id without "
+            "Viewer, or run under xvfb-run"
+        )
     import mujoco.viewer
 
     try:
