@@ -1,8 +1,10 @@
 """MuJoCo's own viewer as a sink."""
 
+import dataclasses
 import math
 import sys
 import threading
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -12,6 +14,44 @@ from mjxsim.teleop.frame import Frame
 from mjxsim.teleop.poses import Poses, viewpoint
 
 _PATIENCE = 5.0  # [s] for the viewer's threads to end
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Launched:
+    """MuJoCo's passive viewer while it is open."""
+
+    handle: Any  # what mujoco.viewer.launch_passive returns
+    threads: set[threading.Thread]
+
+    def close(self) -> None:
+        """Closes the window; a second call does nothing."""
+        self.handle.close()
+        for thread in self.threads:  # a process that ends while one still draws crashes
+            thread.join(_PATIENCE)
+
+
+def launch(
+    model: mujoco.MjModel,
+    data: mujoco.MjData,
+    *,
+    show_left_ui: bool = True,
+    show_right_ui: bool = True,
+) -> Launched:
+    """Opens the viewer, with its panels or without.
+
+    Raises:
+      RuntimeError: there is no display, or on macOS, Python was not started as `mjpython`.
+    """
+    # The viewer itself would end the process, or wait for ever.
+    if why := screen.why_none() or _why_no_window():
+        raise RuntimeError(why)
+    import mujoco.viewer
+
+    before = set(threading.enumerate())
+    handle = mujoco.viewer.launch_passive(
+        model, data, show_left_ui=show_left_ui, show_right_ui=show_right_ui
+    )
+    return Launched(handle, set(threading.enumerate()) - before)
 
 
 class MujocoView:
@@ -25,14 +65,14 @@ class MujocoView:
     """
 
     def __init__(self, model: mujoco.MjModel) -> None:
-        if why := screen.why_none() or why_no_window():
-            raise RuntimeError(f"{why}; look with --viewer web or --viewer png instead")
-        import mujoco.viewer
-
         self._model, self._data = model, Poses(model).home()
-        before = set(threading.enumerate())
-        self._handle = mujoco.viewer.launch_passive(model, self._data, show_left_ui=False)
-        self._threads = set(threading.enumerate()) - before
+        try:
+            self._viewer = launch(model, self._data, show_left_ui=False)
+        except RuntimeError as error:
+            raise RuntimeError(
+                f"{error}; look with --viewer web or --viewer png instead"
+            ) from error
+        self._handle = self._viewer.handle
         if seen := viewpoint(self._data):
             self._look(*seen)
 
@@ -55,9 +95,7 @@ class MujocoView:
 
     def close(self) -> None:
         """Closes the window; a second call does nothing."""
-        self._handle.close()
-        for thread in self._threads:  # a process that ends while one still draws crashes
-            thread.join(_PATIENCE)
+        self._viewer.close()
 
     def _look(self, eye: np.ndarray, point: np.ndarray) -> None:
         """Puts the viewer's camera at `eye` [m], looking at `point`."""
@@ -70,11 +108,8 @@ class MujocoView:
             camera.elevation = math.degrees(math.asin(way[2] / camera.distance))
 
 
-def why_no_window() -> str | None:
-    """Why GLFW, by which MuJoCo's viewer opens its window, cannot start; None if it can.
-
-    The viewer itself would wait for ever.
-    """
+def _why_no_window() -> str | None:
+    """Why GLFW, by which MuJoCo's viewer opens its window, cannot start; None if it can."""
     if sys.platform == "darwin":  # the viewer says itself that it needs mjpython
         return None
     import glfw

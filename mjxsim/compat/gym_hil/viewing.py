@@ -1,7 +1,6 @@
 """Seeing gym-hil's worlds: MuJoCo's viewer, or a window with both cameras."""
 
 import os
-import threading
 from typing import Any
 
 import gymnasium
@@ -13,13 +12,11 @@ from mjxsim.compat.gym_hil.spaces import HilObservation
 from mjxsim.compat.gym_hil.wrappers import Stepped, Wrapped, base
 from mjxsim.envs.gym_env import Info
 from mjxsim.rendering import NoRendererError
-from mjxsim.teleop import screen
 from mjxsim.teleop.devices import DeviceError
 from mjxsim.teleop.devices.sdl import SdlEvents
-from mjxsim.teleop.mujoco_view import why_no_window
+from mjxsim.teleop.mujoco_view import Launched, launch
 
 _SCALE = 3  # pixels of the window for one of a picture
-_PATIENCE = 5.0  # [s] for the viewer's threads to end
 
 
 class PassiveViewerWrapper(gymnasium.Wrapper[HilObservation, np.ndarray, Any, Any]):
@@ -35,17 +32,14 @@ class PassiveViewerWrapper(gymnasium.Wrapper[HilObservation, np.ndarray, Any, An
         super().__init__(env)
         self._panels = {"show_left_ui": show_left_ui, "show_right_ui": show_right_ui}
         self._data = mujoco.MjData(base(env).model)
-        self._viewer: Any = None
-        self._threads: set[threading.Thread] = set()
+        self._viewer: Launched | None = None
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[HilObservation, Info]:
         observed, info = self.env.reset(seed=seed, options=options)
         if self._viewer is None:
-            before = set(threading.enumerate())
             self._viewer = _passive(base(self.env).model, self._data, self._panels)
-            self._threads = set(threading.enumerate()) - before
         self._show()
         return observed, info
 
@@ -59,20 +53,18 @@ class PassiveViewerWrapper(gymnasium.Wrapper[HilObservation, np.ndarray, Any, An
         if self._viewer is not None:
             self._viewer.close()
             self._viewer = None
-        for thread in self._threads:  # a process that ends while one still draws crashes
-            thread.join(_PATIENCE)
         super().close()
 
     def _show(self) -> None:
-        if self._viewer is None or not self._viewer.is_running():
+        if self._viewer is None or not self._viewer.handle.is_running():
             return  # somebody closed it
-        world = base(self.env)
-        with self._viewer.lock():
+        world, handle = base(self.env), self._viewer.handle
+        with handle.lock():
             self._data.qpos[:] = world.state.physics.qpos
             mujoco.mj_kinematics(world.model, self._data)
             mujoco.mj_comPos(world.model, self._data)
             mujoco.mj_camlight(world.model, self._data)
-        self._viewer.sync()
+        handle.sync()
 
 
 class CameraWindowWrapper(gymnasium.Wrapper[HilObservation, np.ndarray, Any, Any]):
@@ -135,23 +127,11 @@ class CameraWindowWrapper(gymnasium.Wrapper[HilObservation, np.ndarray, Any, Any
         pygame.event.pump()
 
 
-def _passive(model: mujoco.MjModel, data: mujoco.MjData, panels: dict[str, bool]) -> Any:
-    # The viewer itself would end the process, or wait for ever.
-    if why := screen.why_none() or why_no_window():
-        raise NoRendererError(
-            f"MuJoCo's viewer does not open: {why}; pass use_viewer=False, take an id without "
-            "Viewer, or run under xvfb-run"
-        )
-    import mujoco.viewer
-
+def _passive(model: mujoco.MjModel, data: mujoco.MjData, panels: dict[str, bool]) -> Launched:
     try:
-        return mujoco.viewer.launch_passive(
-            model,
-            data,
-            show_left_ui=panels["show_left_ui"],
-            show_right_ui=panels["show_right_ui"],
-        )
+        return launch(model, data, **panels)
     except Exception as error:  # GLFW and the viewer each have errors of their own
         raise NoRendererError(
-            f"MuJoCo's viewer does not open ({error}): it needs a display, and mjpython on macOS"
+            f"MuJoCo's viewer does not open: {error}; pass use_viewer=False, take an id without "
+            "Viewer, or run under xvfb-run (on macOS, under mjpython)"
         ) from error
